@@ -1,0 +1,1 @@
+//! Payload bytes to Arrow columns: one compiled plan per schema.

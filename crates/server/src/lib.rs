@@ -1,0 +1,1 @@
+//! The rooms composed: listeners, one handler per API, metrics and admin HTTP.

@@ -1,0 +1,1 @@
+//! Topics as Iceberg tables: columns to Parquet, committed exactly once.

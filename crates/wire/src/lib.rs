@@ -1,0 +1,1 @@
+//! Kafka's wire protocol, sans-I/O: bytes to typed messages and back.
