@@ -1,6 +1,9 @@
 use nom::error::{ErrorKind, ParseError};
 
-use crate::{ApiKey, Versions};
+use crate::{
+    ApiKey, ErrorCode, Versions,
+    records::{Compression, CompressionFault, RecordFault},
+};
 
 /// Everything that can go wrong in this crate.
 ///
@@ -43,6 +46,31 @@ pub enum Error {
         /// The versions that are declared; none if the API isn't.
         known: Versions,
     },
+
+    /// The peer sent a record batch that breaks the format, or a broker's rules for producers.
+    #[error("the record batch {0}")]
+    Batch(#[from] BatchFault),
+    /// The peer sent a batch with a record that breaks the format.
+    #[error("record {index} of the batch, at byte {position} of the records, {fault}")]
+    Record {
+        /// Which record of the batch, from 0.
+        index: u32,
+        /// Where in the decompressed records it starts, in bytes.
+        position: usize,
+        /// What is wrong there.
+        fault: RecordFault,
+    },
+    /// The peer sent records that don't decompress, or to too much.
+    #[error("the {codec} records {fault}")]
+    Compression {
+        /// The codec.
+        codec: Compression,
+        /// What is wrong with them.
+        fault: CompressionFault,
+    },
+    /// The peer sent records with a codec that doesn't exist.
+    #[error("the records have the codec number {0}, which stands for none")]
+    UnknownCompression(u8),
 
     /// The caller asked for a message in a version it is not declared in.
     #[error("{message} is known in versions {known}, not in {version}")]
@@ -171,6 +199,84 @@ pub enum Fault {
     Presence(i8),
 }
 
+/// What is wrong with a record batch as a whole.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum BatchFault {
+    /// There is none.
+    #[error("is missing")]
+    Empty,
+    /// The bytes end inside it.
+    #[error("needs {needed} bytes and {left} are left")]
+    Truncated {
+        /// Bytes that it needs.
+        needed: usize,
+        /// Bytes that are left.
+        left: usize,
+    },
+    /// Its length is less than its header takes.
+    #[error("says it is {bytes} bytes long, its header alone is longer")]
+    TooShort {
+        /// Its length.
+        bytes: usize,
+    },
+    /// It is of another format.
+    #[error("has the magic byte {0}")]
+    Magic(i8),
+    /// Its CRC isn't that of its bytes.
+    #[error("has the CRC {stored:#010x}, its bytes have {computed:#010x}")]
+    Crc {
+        /// The CRC in the header.
+        stored: u32,
+        /// The CRC of the bytes.
+        computed: u32,
+    },
+    /// It announces more records than there can be, or fewer than none.
+    #[error("announces {count} records in {left} bytes")]
+    RecordCount {
+        /// The count.
+        count: i32,
+        /// Bytes of records.
+        left: usize,
+    },
+    /// Bytes follow its last record, or it.
+    #[error("is followed by {left} bytes")]
+    TrailingBytes {
+        /// How many.
+        left: usize,
+    },
+    /// A producer's batch is empty, or its count and its last offset contradict each other.
+    #[error("has {record_count} records and a last offset delta of {last_offset_delta}")]
+    Count {
+        /// The count of records.
+        record_count: i32,
+        /// The last offset less the first.
+        last_offset_delta: i32,
+    },
+    /// A producer sent a marker.
+    #[error("is a control batch, which no producer may send")]
+    Control,
+    /// A producer has an id but no epoch or no sequence number.
+    #[error(
+        "has the producer id {producer_id} with the epoch {producer_epoch} and the base sequence \
+         {base_sequence}"
+    )]
+    Sequence {
+        /// The producer.
+        producer_id: i64,
+        /// Its epoch.
+        producer_epoch: i16,
+        /// The sequence number of the first record.
+        base_sequence: i32,
+    },
+    /// A transactional batch has no producer id.
+    #[error("is transactional and has no producer id")]
+    TransactionWithoutProducer,
+    /// A producer says that the timestamps are the broker's.
+    #[error("claims timestamps of the broker's")]
+    LogAppendTime,
+}
+
 impl Fault {
     /// The error that says where the fault is.
     #[cold]
@@ -200,6 +306,35 @@ impl ParseError<&[u8]> for Fault {
 }
 
 impl Error {
+    /// What Kafka's broker answers a producer whose batch has this error.
+    pub fn code(&self) -> ErrorCode {
+        match self {
+            Self::Batch(fault) => match fault {
+                BatchFault::Truncated { .. }
+                | BatchFault::TooShort { .. }
+                | BatchFault::Crc { .. } => ErrorCode::CORRUPT_MESSAGE,
+                BatchFault::LogAppendTime => ErrorCode::INVALID_TIMESTAMP,
+                _ => ErrorCode::INVALID_RECORD,
+            },
+            Self::Record { fault, .. } => match fault {
+                RecordFault::Crc { .. } => ErrorCode::CORRUPT_MESSAGE,
+                RecordFault::LogAppendTime => ErrorCode::INVALID_TIMESTAMP,
+                _ => ErrorCode::INVALID_RECORD,
+            },
+            Self::Compression { fault, .. } => match fault {
+                CompressionFault::TooLarge { .. } | CompressionFault::Bomb { .. } => {
+                    ErrorCode::MESSAGE_TOO_LARGE
+                }
+                _ => ErrorCode::INVALID_RECORD,
+            },
+            Self::UnknownCompression(_) => ErrorCode::UNSUPPORTED_COMPRESSION_TYPE,
+            Self::UnknownRequest { .. } => ErrorCode::UNSUPPORTED_VERSION,
+            Self::FrameTooLarge { .. } => ErrorCode::MESSAGE_TOO_LARGE,
+            Self::Malformed { .. } => ErrorCode::INVALID_REQUEST,
+            _ => ErrorCode::UNKNOWN_SERVER_ERROR,
+        }
+    }
+
     /// Names the place of an error that isn't named yet: the innermost name stays.
     #[cold]
     pub(crate) fn named(mut self, name: &'static str) -> Self {

@@ -9,6 +9,7 @@
 //!   versions they exist, and what they default to. Struct, codec, [`shape`] and documentation
 //!   come from it (`docs/adr/0001-wire-message-declarations.md`).
 //! * [`FrameDecoder`], [`RequestHeader`], [`ResponseHeader`]: what surrounds a message.
+//! * [`records`]: batches, read and written, in all formats and codecs.
 //! * [`Limits`]: every count and length is checked against the bytes that are left and against a
 //!   configured bound before anything is allocated for it.
 //!
@@ -31,13 +32,14 @@ pub mod messages;
 mod payload;
 mod primitives;
 mod reader;
+pub mod records;
 pub mod shape;
 mod tagged;
 mod version;
 mod writer;
 
 pub use api_key::ApiKey;
-pub use error::{Error, Fault, Result};
+pub use error::{BatchFault, Error, Fault, Result};
 pub use error_code::ErrorCode;
 pub use field::Field;
 pub use frame::{Frame, FrameDecoder};

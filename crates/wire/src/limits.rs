@@ -11,16 +11,22 @@ pub struct Limits {
     pub vectors_bytes_max: usize,
     /// Most bytes of unknown tagged fields that are kept in one message.
     pub unknown_tags_bytes_max: usize,
+    /// Most bytes that the records of one batch, or of one producer's payload, may decompress to.
+    pub decompressed_bytes_max: usize,
+    /// Most bytes that a compressed byte may stand for; looked at only above 1 MiB.
+    pub decompression_ratio_max: usize,
 }
 
 impl Default for Limits {
-    /// Kafka's own `socket.request.max.bytes` (100 MiB) for frames, 64 MiB of vectors, and 64 KiB
-    /// of unknown tagged fields.
+    /// Kafka's own `socket.request.max.bytes` (100 MiB) for frames, 64 MiB of vectors, 64 KiB of
+    /// unknown tagged fields, 128 MiB of decompressed records, and a thousandfold ratio.
     fn default() -> Self {
         Self {
             frame_bytes_max: 100 << 20,
             vectors_bytes_max: 64 << 20,
             unknown_tags_bytes_max: 64 << 10,
+            decompressed_bytes_max: 128 << 20,
+            decompression_ratio_max: 1000,
         }
     }
 }

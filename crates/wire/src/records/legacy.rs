@@ -1,0 +1,177 @@
+//! Message sets of formats 0 and 1, which Produce up to version 2 carries, and their conversion to
+//! a batch of format 2.
+//!
+//! A set is a row of messages, each with its offset, its size and a CRC-32 (of another polynomial
+//! than a batch's) over everything after the CRC. A compressed message wraps a whole set in its
+//! value. Format 1 adds a timestamp.
+
+use bytes::Bytes;
+
+use crate::{
+    BatchFault, Error, Fault, Limits, Result,
+    primitives::{self, Parsed},
+    records::{Attributes, Batch, BatchBuilder, Compression, RecordFault, TimestampType},
+};
+
+/// Bytes of a message before its contents: the offset and the size.
+const PREFIX_BYTES: usize = 12;
+
+/// A message of a set, not decompressed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Message {
+    /// Its offset; in a compressed set of format 1, relative to the first of them.
+    pub offset: i64,
+    /// The format: 0 or 1.
+    pub magic: i8,
+    /// Codec and clock, in the bits a batch has them in.
+    pub attributes: Attributes,
+    /// Its timestamp in milliseconds; -1 in format 0.
+    pub timestamp: i64,
+    /// Its key, if it has one.
+    pub key: Option<Bytes>,
+    /// Its value; of a compressed message, the set it wraps.
+    pub value: Option<Bytes>,
+}
+
+/// The messages of a set, first to last, as slices of its bytes, with their CRCs checked. After an
+/// error there are no more. Compressed messages come as they are.
+pub fn messages(set: Bytes) -> impl Iterator<Item = Result<Message>> {
+    let mut position = 0;
+    let mut index = 0;
+    std::iter::from_fn(move || {
+        let rest = set.get(position..).filter(|rest| !rest.is_empty())?;
+        Some(match message(&set, rest) {
+            Ok((size, message)) => {
+                position += size;
+                index += 1;
+                Ok(message)
+            }
+            Err(fault) => {
+                let error = Error::Record {
+                    index,
+                    position,
+                    fault,
+                };
+                position = set.len();
+                Err(error)
+            }
+        })
+    })
+}
+
+/// Converts a set to a batch at offset 0: the messages of compressed ones are taken out, and
+/// compressed anew with the codec of the first.
+///
+/// # Errors
+/// The first fault; [`Error::code`] says what to answer.
+pub fn convert(set: Bytes, limits: &Limits) -> Result<Batch> {
+    let mut builder: Option<BatchBuilder> = None;
+    let mut decompressed_bytes_left = limits.decompressed_bytes_max;
+    for (index, message) in (0..).zip(messages(set)) {
+        let message = message?;
+        let fault = |fault| Error::Record {
+            index,
+            position: 0,
+            fault,
+        };
+        if message.attributes.timestamp_type() == TimestampType::LogAppendTime {
+            return Err(fault(RecordFault::LogAppendTime));
+        }
+        let codec = message.attributes.compression()?;
+        let builder = builder.get_or_insert_with(|| BatchBuilder::new(codec));
+        if codec == Compression::None {
+            append(builder, &message)?;
+            continue;
+        }
+        let wrapped = message.value.ok_or(fault(RecordFault::NoValue))?;
+        let limits = Limits {
+            decompressed_bytes_max: decompressed_bytes_left,
+            ..limits.clone()
+        };
+        let wrapped = codec.decompress(&wrapped, &limits)?;
+        decompressed_bytes_left = decompressed_bytes_left.saturating_sub(wrapped.len());
+        for inner in messages(wrapped) {
+            let inner = inner?;
+            // A wrapped message that wraps others would multiply the limits.
+            if inner.attributes.compression()? != Compression::None {
+                return Err(fault(RecordFault::Nested));
+            }
+            append(builder, &inner)?;
+        }
+    }
+    match builder {
+        Some(builder) if !builder.is_empty() => builder.finish(),
+        _ => Err(BatchFault::Empty.into()),
+    }
+}
+
+fn append(builder: &mut BatchBuilder, message: &Message) -> Result<()> {
+    builder.append(
+        message.timestamp,
+        message.key.as_deref(),
+        message.value.as_deref(),
+        &[],
+    )
+}
+
+/// Reads the message at the front of `rest`, a part of `set`; answers its size too.
+fn message(set: &Bytes, rest: &[u8]) -> Result<(usize, Message), RecordFault> {
+    let (input, offset) = take(rest, primitives::int64)?;
+    let (input, size) = take(input, primitives::int32)?;
+    let size = usize::try_from(size).map_err(|_| Fault::NegativeLength(size.into()))?;
+    let (_, input) = take(input, primitives::bytes(size))?;
+    let (checked, stored) = take(input, primitives::uint32)?;
+    let computed = crc_fast::crc32_iso_hdlc(checked);
+    if computed != stored {
+        return Err(RecordFault::Crc { stored, computed });
+    }
+    let (input, magic) = take(checked, primitives::int8)?;
+    let (input, attributes) = take(input, primitives::int8)?;
+    let (input, timestamp) = match magic {
+        0 => (input, -1),
+        1 => take(input, primitives::int64)?,
+        magic => return Err(RecordFault::Magic(magic)),
+    };
+    let (input, key) = take(input, optional_bytes)?;
+    let (input, value) = take(input, optional_bytes)?;
+    if !input.is_empty() {
+        return Err(RecordFault::Unused { left: input.len() });
+    }
+    // Format 0 has no clock: the bit means nothing there.
+    let mask = if magic == 0 { 0b0111 } else { 0b1111 };
+    let message = Message {
+        offset,
+        magic,
+        attributes: Attributes(i16::from(attributes) & mask),
+        timestamp,
+        key: key.map(|key| set.slice_ref(key)),
+        value: value.map(|value| set.slice_ref(value)),
+    };
+    Ok((PREFIX_BYTES + size, message))
+}
+
+fn take<'a, O>(
+    input: &'a [u8],
+    parser: impl Fn(&'a [u8]) -> Parsed<'a, O>,
+) -> Result<(&'a [u8], O), RecordFault> {
+    parser(input).map_err(|error| match error {
+        nom::Err::Error(fault) | nom::Err::Failure(fault) => fault.into(),
+        nom::Err::Incomplete(_) => Fault::Truncated {
+            needed: input.len() + 1,
+            left: input.len(),
+        }
+        .into(),
+    })
+}
+
+/// Bytes after their 4-byte length; -1 is null.
+fn optional_bytes(input: &[u8]) -> Parsed<'_, Option<&[u8]>> {
+    let (input, length) = primitives::int32(input)?;
+    if length == -1 {
+        return Ok((input, None));
+    }
+    let length = usize::try_from(length)
+        .map_err(|_| nom::Err::Error(Fault::NegativeLength(length.into())))?;
+    let (input, bytes) = primitives::bytes(length)(input)?;
+    Ok((input, Some(bytes)))
+}
