@@ -1,0 +1,1107 @@
+//! The commit function: one way to the next version of a table, and only from the expected one.
+//!
+//! A version is staged as files nobody refers to (manifests, manifest list, metadata), all made
+//! durable, and then put in place by one compare-and-swap in the catalog. A lost race or an
+//! unknown outcome is settled by loading what the catalog names now. A change that moves the
+//! recorded offsets is applied only to a table that records the offsets it continues from; so
+//! whatever happens, no record is taken twice and none is left out.
+
+use std::collections::{HashMap, HashSet};
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use iceberg::io::FileIO;
+use iceberg::spec::{
+    DataFile, FormatVersion, MAIN_BRANCH, ManifestFile, ManifestList, ManifestListWriter,
+    NullOrder, Operation, Schema, Snapshot, SnapshotReference, SnapshotRetention, SortDirection,
+    SortField, SortOrder, Summary, TableMetadata, TableMetadataBuilder, Transform,
+};
+use iceberg::{MetadataLocation, TableCreation, TableRequirement, TableUpdate};
+use uuid::Uuid;
+
+use crate::catalog::{Catalog, Swap, Version, local_path, location};
+use crate::data_file::{Layout, sync_folder};
+use crate::faults::{Faults, Step};
+use crate::garbage::Garbage;
+use crate::manifests;
+use crate::offsets::{DEAD_LETTERS, OFFSETS, Position};
+use crate::{TableConfig, TableError, hint};
+
+/// How often a commit is tried against other writers before it is given up.
+const ATTEMPTS: u32 = 8;
+/// Offsets of a topic of thousands of partitions would fill the metadata with copies of
+/// themselves: fewer snapshots are kept when theirs exceed this many bytes.
+const OFFSETS_BYTES_MAX: usize = 256 << 10;
+
+/// What a commit does to a table.
+#[derive(Debug, Clone)]
+pub(crate) enum Change {
+    /// Adds files that bring the table from one position in the log to the next.
+    Append {
+        expected: Position,
+        next: Position,
+        files: Vec<DataFile>,
+    },
+    /// Puts other files with the same rows in the place of files, named by location.
+    Replace {
+        removed: HashSet<String>,
+        added: Vec<DataFile>,
+    },
+    /// New columns and table properties.
+    Columns {
+        schema: Option<Schema>,
+        properties: HashMap<String, String>,
+    },
+}
+
+/// What became of a change.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Outcome {
+    /// It is in the table.
+    Committed,
+    /// Somebody changed what it was based on; nothing happened, and it makes no sense any more.
+    Overtaken,
+}
+
+/// A table's version as last known, with the manifests of its snapshot.
+#[derive(Debug, Clone)]
+pub(crate) struct Current {
+    pub version: Version,
+    pub manifests: Arc<Vec<ManifestFile>>,
+    refs: Arc<Refs>,
+}
+
+/// What other writers made of branches and tags. Ours never change them.
+#[derive(Debug)]
+struct Refs {
+    /// Snapshots that a branch or tag other than the main branch names.
+    named: HashSet<i64>,
+    /// How long the main branch is to keep its history.
+    main: SnapshotRetention,
+}
+
+/// How a table is kept in order.
+#[derive(Debug, Clone)]
+pub(crate) struct Options {
+    pub snapshots_kept: usize,
+    pub delete_after: Duration,
+    pub faults: Faults,
+}
+
+impl From<&TableConfig> for Options {
+    fn from(config: &TableConfig) -> Self {
+        Self {
+            snapshots_kept: config.snapshots_kept,
+            delete_after: config.delete_after,
+            faults: config.faults.clone(),
+        }
+    }
+}
+
+/// One table, as its only committer in this process sees it.
+#[derive(Debug)]
+pub(crate) struct IcebergTable {
+    catalog: Arc<Catalog>,
+    name: String,
+    current: Current,
+    garbage: Garbage,
+    snapshots_kept: usize,
+    faults: Faults,
+}
+
+/// A version that is written but not in place.
+struct Staged {
+    location: String,
+    metadata: TableMetadata,
+    manifests: Vec<ManifestFile>,
+    snapshot_id: Option<i64>,
+    /// Files written for this version.
+    written: Vec<String>,
+    /// Files that no later snapshot refers to.
+    superseded: Vec<String>,
+    /// Files of snapshots that this version no longer has.
+    expired: Vec<String>,
+}
+
+impl IcebergTable {
+    /// Opens a table of the catalog.
+    pub(crate) async fn open(
+        catalog: Arc<Catalog>,
+        name: &str,
+        options: Options,
+    ) -> Result<Option<Self>, TableError> {
+        let Some(version) = catalog.load(name).await? else {
+            return Ok(None);
+        };
+        let current = Current::read(catalog.file_io(), name, version).await?;
+        let mut table = Self {
+            catalog,
+            name: name.to_owned(),
+            current,
+            garbage: Garbage::new(options.delete_after),
+            snapshots_kept: options.snapshots_kept,
+            faults: options.faults,
+        };
+        table.point_hint();
+        let file_io = table.catalog.file_io();
+        table.garbage.sweep(file_io, &table.current.version).await?;
+        Ok(Some(table))
+    }
+
+    /// Creates a table with these columns in `folder`, sorted by partition and offset.
+    pub(crate) async fn create(
+        catalog: Arc<Catalog>,
+        name: &str,
+        folder: &Path,
+        columns: Schema,
+        properties: HashMap<String, String>,
+        options: Options,
+    ) -> Result<Self, TableError> {
+        let sorted_by = [crate::lineage::PARTITION, crate::lineage::OFFSET];
+        let order = sorted_by
+            .into_iter()
+            .filter_map(|name| columns.field_id_by_name(name))
+            .map(|id| {
+                SortField::builder()
+                    .source_id(id)
+                    .transform(Transform::Identity)
+                    .direction(SortDirection::Ascending)
+                    .null_order(NullOrder::First)
+                    .build()
+            });
+        let order = SortOrder::builder()
+            .with_order_id(1)
+            .with_fields(order.collect())
+            .build(&columns)?;
+        let creation = TableCreation::builder()
+            .name(name.to_owned())
+            .location(location(folder))
+            .schema(columns)
+            .sort_order(order)
+            .properties(properties)
+            .build();
+        catalog.create(creation).await?;
+        let missing = || TableError::UnknownTopic(name.to_owned());
+        Self::open(catalog, name, options)
+            .await?
+            .ok_or_else(missing)
+    }
+
+    /// What a data file of this table must know.
+    pub(crate) fn layout(&self, row_group_bytes_max: usize) -> Layout {
+        let metadata = self.metadata();
+        Layout {
+            folder: local_path(metadata.location()).join("data"),
+            schema: metadata.current_schema().clone(),
+            partition_spec_id: metadata.default_partition_spec_id(),
+            sort_order_id: lineage_sort_order(metadata),
+            row_group_bytes_max,
+        }
+    }
+
+    pub(crate) fn name(&self) -> &str {
+        &self.name
+    }
+
+    pub(crate) fn metadata(&self) -> &Arc<TableMetadata> {
+        &self.current.version.metadata
+    }
+
+    pub(crate) fn current(&self) -> &Current {
+        &self.current
+    }
+
+    pub(crate) fn file_io(&self) -> &FileIO {
+        self.catalog.file_io()
+    }
+
+    /// How far into its topic's log the table has got.
+    pub(crate) fn position(&self) -> Result<Position, TableError> {
+        Position::of(&self.name, self.metadata())
+    }
+
+    /// Live data files.
+    pub(crate) fn files(&self) -> u64 {
+        self.current
+            .manifests
+            .iter()
+            .map(|manifest| u64::from(manifests::files(manifest)))
+            .sum()
+    }
+
+    /// Looks up what the catalog names now, after an error that left it open.
+    pub(crate) async fn reload(&mut self) -> Result<(), TableError> {
+        let missing = || TableError::Unreadable {
+            table: self.name.clone(),
+            why: "it is gone from the catalog".into(),
+        };
+        let version = self.catalog.load(&self.name).await?.ok_or_else(missing)?;
+        if version.location != self.current.version.location {
+            self.current = Current::read(self.catalog.file_io(), &self.name, version).await?;
+            // Somebody else wrote: whether files we meant to delete are still unneeded is only
+            // known by looking, at the next start.
+            self.garbage.forget_superseded();
+        }
+        Ok(())
+    }
+
+    /// Commits a change, or leaves the table as it was.
+    ///
+    /// After an error the table must be [reloaded](Self::reload) before it is used again.
+    pub(crate) async fn commit(&mut self, change: Change) -> Result<Outcome, TableError> {
+        let change = Arc::new(change);
+        for attempt in 1..=ATTEMPTS {
+            self.check(&change)?;
+            let Some(staged) = self.stage(&change).await? else {
+                return Ok(Outcome::Overtaken);
+            };
+            self.faults.at(&self.name, Step::MetadataWritten)?;
+            let expected = self.current.version.location.clone();
+            let swapped = self
+                .catalog
+                .swap(&self.name, &expected, &staged.location)
+                .await;
+            if !matches!(swapped, Ok(Swap::Lost)) {
+                self.faults.at(&self.name, Step::Swapped)?;
+            }
+            match swapped {
+                Ok(Swap::Done) => {
+                    self.adopt(staged);
+                    self.faults.at(&self.name, Step::Committed)?;
+                    self.collect().await;
+                    return Ok(Outcome::Committed);
+                }
+                Ok(Swap::Lost) => {
+                    discard(&staged.written);
+                    self.reload().await?;
+                    if matches!(*change, Change::Columns { .. }) {
+                        return Ok(Outcome::Overtaken);
+                    }
+                    tracing::info!(table = self.name, attempt, "another writer was first");
+                }
+                Err(error) => {
+                    // The swap may yet have happened. If reloading fails too, the caller is told,
+                    // and starts again from whatever the table turns out to record.
+                    tracing::warn!(table = self.name, attempt, %error, "commit: outcome unknown");
+                    tokio::time::sleep(Duration::from_millis(50 << attempt.min(6))).await;
+                    self.reload().await?;
+                    let known = |id| self.metadata().snapshot_by_id(id).is_some();
+                    if staged.snapshot_id.is_some_and(known) {
+                        return Ok(Outcome::Committed);
+                    }
+                    if attempt == ATTEMPTS {
+                        return Err(error);
+                    }
+                }
+            }
+        }
+        Err(TableError::Contended {
+            table: self.name.clone(),
+            attempts: ATTEMPTS,
+        })
+    }
+
+    /// Deletes what has been superfluous for long enough.
+    pub(crate) async fn collect(&mut self) {
+        self.garbage.collect().await;
+    }
+
+    /// The fence.
+    fn check(&self, change: &Change) -> Result<(), TableError> {
+        if let Change::Append { expected, .. } = change {
+            let found = self.position()?;
+            if found.offsets != expected.offsets {
+                return Err(TableError::Fenced {
+                    table: self.name.clone(),
+                    expected: expected.offsets.to_string(),
+                    found: found.offsets.to_string(),
+                });
+            }
+        }
+        Ok(())
+    }
+
+    async fn stage(&self, change: &Arc<Change>) -> Result<Option<Staged>, TableError> {
+        let stage = Stage {
+            file_io: self.catalog.file_io().clone(),
+            table: self.name.clone(),
+            base: self.current.clone(),
+            snapshots_kept: self.snapshots_kept,
+            faults: self.faults.clone(),
+        };
+        let change = change.clone();
+        // Local files, written and synced: not for a thread that serves others meanwhile.
+        let handle = tokio::runtime::Handle::current();
+        tokio::task::spawn_blocking(move || handle.block_on(stage.write(&change)))
+            .await
+            .map_err(|_| TableError::Closed)?
+    }
+
+    fn adopt(&mut self, staged: Staged) {
+        self.current = Current {
+            version: Version {
+                location: staged.location,
+                metadata: Arc::new(staged.metadata),
+            },
+            manifests: Arc::new(staged.manifests),
+            refs: self.current.refs.clone(),
+        };
+        let metadata = &self.current.version.metadata;
+        let oldest = metadata
+            .snapshots()
+            .map(|snapshot| snapshot.sequence_number())
+            .min();
+        self.garbage
+            .superseded(metadata.last_sequence_number(), staged.superseded);
+        self.garbage.unreferenced(staged.expired);
+        self.garbage.expire_before(oldest.unwrap_or(0));
+        self.point_hint();
+    }
+
+    /// The hint helps readers that know the folder but not the catalog. It is no part of the
+    /// table: a failure to write it is reported and otherwise harmless.
+    fn point_hint(&self) {
+        let metadata_file = local_path(&self.current.version.location);
+        if let Err(error) = hint::write(&metadata_file) {
+            tracing::warn!(table = self.name, %error, "version hint not written");
+        }
+    }
+}
+
+impl Current {
+    async fn read(file_io: &FileIO, table: &str, version: Version) -> Result<Self, TableError> {
+        let metadata = &version.metadata;
+        if metadata.format_version() != FormatVersion::V2 {
+            return Err(TableError::Unreadable {
+                table: table.to_owned(),
+                why: format!("it has format version {}", metadata.format_version()),
+            });
+        }
+        let manifests = match metadata.current_snapshot() {
+            None => Vec::new(),
+            Some(snapshot) => {
+                let bytes = file_io.new_input(snapshot.manifest_list())?.read().await?;
+                ManifestList::parse_with_version(&bytes, metadata.format_version())?
+                    .consume_entries()
+                    .into_iter()
+                    .collect()
+            }
+        };
+        let refs = Arc::new(Refs::of(metadata));
+        Ok(Self {
+            version,
+            manifests: Arc::new(manifests),
+            refs,
+        })
+    }
+}
+
+impl Refs {
+    fn of(metadata: &TableMetadata) -> Self {
+        let mut refs = Self {
+            named: HashSet::new(),
+            main: SnapshotRetention::branch(None, None, None),
+        };
+        // The library has no getter for them; their serialised form has.
+        let fields = serde_json::to_value(metadata).unwrap_or_default();
+        let Some(all) = fields.get("refs").and_then(serde_json::Value::as_object) else {
+            return refs;
+        };
+        for (name, reference) in all {
+            let reference = serde_json::from_value::<SnapshotReference>(reference.clone());
+            match reference {
+                Ok(reference) if name == MAIN_BRANCH => refs.main = reference.retention,
+                Ok(reference) => {
+                    refs.named.insert(reference.snapshot_id);
+                }
+                Err(error) => tracing::warn!(name, %error, "unreadable snapshot reference"),
+            }
+        }
+        refs
+    }
+}
+
+/// Everything needed to write a version.
+struct Stage {
+    file_io: FileIO,
+    table: String,
+    base: Current,
+    snapshots_kept: usize,
+    faults: Faults,
+}
+
+impl Stage {
+    async fn write(self, change: &Change) -> Result<Option<Staged>, TableError> {
+        let base = &self.base.version.metadata;
+        let mut staged = Staged {
+            location: String::new(),
+            metadata: base.as_ref().clone(),
+            manifests: self.base.manifests.to_vec(),
+            snapshot_id: None,
+            written: vec![],
+            superseded: vec![],
+            expired: vec![],
+        };
+        let mut requirements = vec![TableRequirement::UuidMatch { uuid: base.uuid() }];
+        let mut updates = Vec::new();
+        match change {
+            Change::Columns { schema, properties } => {
+                requirements.push(TableRequirement::LastAssignedFieldIdMatch {
+                    last_assigned_field_id: base.last_column_id(),
+                });
+                if let Some(schema) = schema {
+                    updates.push(TableUpdate::AddSchema {
+                        schema: schema.clone(),
+                    });
+                    let schema_id = TableMetadataBuilder::LAST_ADDED;
+                    updates.push(TableUpdate::SetCurrentSchema { schema_id });
+                }
+                updates.push(TableUpdate::SetProperties {
+                    updates: properties.clone(),
+                });
+            }
+            Change::Append { files, next, .. } => {
+                let moved = HashSet::new();
+                if !self
+                    .snapshot(
+                        &mut staged,
+                        &mut updates,
+                        Operation::Append,
+                        &moved,
+                        files,
+                        next,
+                    )
+                    .await?
+                {
+                    return Ok(None);
+                }
+            }
+            Change::Replace { removed, added } => {
+                let position = Position::of(&self.table, base)?;
+                let replaced = self.snapshot(
+                    &mut staged,
+                    &mut updates,
+                    Operation::Replace,
+                    removed,
+                    added,
+                    &position,
+                );
+                if !replaced.await? {
+                    discard(&staged.written);
+                    return Ok(None);
+                }
+            }
+        }
+        if staged.snapshot_id.is_some() {
+            requirements.push(TableRequirement::RefSnapshotIdMatch {
+                r#ref: MAIN_BRANCH.to_owned(),
+                snapshot_id: base.current_snapshot_id(),
+            });
+        }
+        for requirement in &requirements {
+            requirement.check(Some(base.as_ref()))?;
+        }
+        let mut builder = TableMetadataBuilder::new_from_metadata(
+            base.as_ref().clone(),
+            Some(self.base.version.location.clone()),
+        );
+        for update in updates {
+            builder = update.apply(builder)?;
+        }
+        let built = builder.build()?;
+        staged.expired.extend(
+            built
+                .expired_metadata_logs
+                .into_iter()
+                .map(|log| log.metadata_file),
+        );
+        staged.metadata = built.metadata;
+
+        let location = MetadataLocation::from_str(&self.base.version.location)?
+            .with_next_version()
+            .with_new_metadata(&staged.metadata);
+        staged.location = location.to_string();
+        staged.written.push(staged.location.clone());
+        staged.metadata.write_to(&self.file_io, &location).await?;
+        sync_file(&local_path(&staged.location))?;
+        Ok(Some(staged))
+    }
+
+    /// Adds the snapshot of a change that touches files. False if the change makes no sense here.
+    async fn snapshot(
+        &self,
+        staged: &mut Staged,
+        updates: &mut Vec<TableUpdate>,
+        operation: Operation,
+        removed: &HashSet<String>,
+        added: &[DataFile],
+        position: &Position,
+    ) -> Result<bool, TableError> {
+        let base = &self.base.version.metadata;
+        let snapshot_id = fresh_snapshot_id(base);
+        let commit = Uuid::new_v4();
+        let manifests = manifests::Builder {
+            file_io: &self.file_io,
+            metadata: base,
+            snapshot_id,
+            commit,
+        };
+        let Some(next) = manifests.next(&self.base.manifests, removed, added).await? else {
+            return Ok(false);
+        };
+        staged.written.extend(next.written);
+        staged.superseded.extend(next.superseded);
+        staged
+            .superseded
+            .extend(next.removed.iter().map(|file| file.file_path().to_owned()));
+        self.faults.at(&self.table, Step::ManifestWritten)?;
+
+        let list = format!(
+            "{}/metadata/snap-{snapshot_id}-fletch-{commit}.avro",
+            base.location()
+        );
+        staged.written.push(list.clone());
+        let sequence_number = base.next_sequence_number();
+        let writer = self.file_io.new_output(&list)?.writer().await?;
+        let mut writer = ManifestListWriter::v2(
+            writer,
+            snapshot_id,
+            base.current_snapshot_id(),
+            sequence_number,
+        );
+        let mut manifests = next.manifests;
+        writer.add_manifests(manifests.iter().cloned())?;
+        writer.close().await?;
+        self.faults.at(&self.table, Step::ManifestListWritten)?;
+        for manifest in &mut manifests {
+            // What the list's writer filled in.
+            if manifest.added_snapshot_id == snapshot_id {
+                manifest.sequence_number = sequence_number;
+                if manifest.min_sequence_number < 0 {
+                    manifest.min_sequence_number = sequence_number;
+                }
+            }
+        }
+
+        let mut properties = totals(base, added, &next.removed);
+        properties.insert(OFFSETS.to_owned(), position.offsets.encode());
+        properties.insert(DEAD_LETTERS.to_owned(), position.dead_letters.to_string());
+        let offsets_bytes = properties[OFFSETS].len();
+        let snapshot = Snapshot::builder()
+            .with_snapshot_id(snapshot_id)
+            .with_parent_snapshot_id(base.current_snapshot_id())
+            .with_sequence_number(sequence_number)
+            .with_timestamp_ms(now_ms().max(base.last_updated_ms()))
+            .with_manifest_list(list)
+            .with_summary(Summary {
+                operation,
+                additional_properties: properties,
+            })
+            .with_schema_id(base.current_schema_id())
+            .build();
+        updates.push(TableUpdate::AddSnapshot { snapshot });
+        updates.push(TableUpdate::SetSnapshotRef {
+            ref_name: MAIN_BRANCH.to_owned(),
+            reference: SnapshotReference::new(snapshot_id, self.base.refs.main.clone()),
+        });
+        let kept = self
+            .snapshots_kept
+            .min((OFFSETS_BYTES_MAX / offsets_bytes.max(1)).max(3));
+        let expired = expired_snapshots(base, &self.base.refs, kept);
+        for id in &expired {
+            let snapshot = base.snapshot_by_id(*id);
+            staged
+                .expired
+                .extend(snapshot.map(|snapshot| snapshot.manifest_list().to_owned()));
+        }
+        if !expired.is_empty() {
+            updates.push(TableUpdate::RemoveSnapshots {
+                snapshot_ids: expired,
+            });
+        }
+        staged.snapshot_id = Some(snapshot_id);
+        staged.manifests = manifests;
+        Ok(true)
+    }
+}
+
+/// Snapshots to be expired so that, with the one about to be added, `kept` of the main branch
+/// remain. Whatever a branch or tag names is kept.
+fn expired_snapshots(metadata: &TableMetadata, refs: &Refs, kept: usize) -> Vec<i64> {
+    let mut main = Vec::new();
+    let mut next = metadata.current_snapshot();
+    while let Some(snapshot) = next {
+        main.push(snapshot.snapshot_id());
+        next = snapshot
+            .parent_snapshot_id()
+            .and_then(|id| metadata.snapshot_by_id(id));
+    }
+    main.split_off(main.len().min(kept.saturating_sub(1)))
+        .into_iter()
+        .filter(|id| !refs.named.contains(id))
+        .collect()
+}
+
+/// The standard counters of a snapshot summary.
+fn totals(
+    base: &TableMetadata,
+    added: &[DataFile],
+    removed: &[DataFile],
+) -> HashMap<String, String> {
+    let sums = |files: &[DataFile]| {
+        let records: u64 = files.iter().map(DataFile::record_count).sum();
+        let bytes: u64 = files.iter().map(DataFile::file_size_in_bytes).sum();
+        [files.len() as u64, records, bytes]
+    };
+    let previous = base
+        .current_snapshot()
+        .map(|s| &s.summary().additional_properties);
+    let mut properties = HashMap::new();
+    let names = [
+        ("added-data-files", "deleted-data-files", "total-data-files"),
+        ("added-records", "deleted-records", "total-records"),
+        ("added-files-size", "removed-files-size", "total-files-size"),
+    ];
+    for ((more, less), (added, removed, total)) in
+        sums(added).into_iter().zip(sums(removed)).zip(names)
+    {
+        let before = match previous {
+            None => Some(0),
+            Some(summary) => summary.get(total).and_then(|text| text.parse::<u64>().ok()),
+        };
+        if more > 0 {
+            properties.insert(added.to_owned(), more.to_string());
+        }
+        if less > 0 {
+            properties.insert(removed.to_owned(), less.to_string());
+        }
+        // Without a total to start from (another writer left it out) there is none to give.
+        if let Some(before) = before {
+            properties.insert(
+                total.to_owned(),
+                (before + more).saturating_sub(less).to_string(),
+            );
+        }
+    }
+    for none in [
+        "total-delete-files",
+        "total-position-deletes",
+        "total-equality-deletes",
+    ] {
+        let before = previous
+            .and_then(|summary| summary.get(none))
+            .map_or("0", String::as_str);
+        properties.insert(none.to_owned(), before.to_owned());
+    }
+    properties
+}
+
+fn fresh_snapshot_id(metadata: &TableMetadata) -> i64 {
+    loop {
+        let (high, low) = Uuid::new_v4().as_u64_pair();
+        let id = ((high ^ low) >> 1) as i64;
+        if id > 0 && metadata.snapshot_by_id(id).is_none() {
+            return id;
+        }
+    }
+}
+
+/// Id of the table's sort order by partition and offset, both ascending, if it has one.
+pub(crate) fn lineage_sort_order(metadata: &TableMetadata) -> Option<i32> {
+    let schema = metadata.current_schema();
+    let wanted =
+        [crate::lineage::PARTITION, crate::lineage::OFFSET].map(|n| schema.field_id_by_name(n));
+    let matches = |order: &SortOrder| {
+        order.fields.len() == wanted.len()
+            && order.fields.iter().zip(wanted).all(|(field, id)| {
+                Some(field.source_id) == id
+                    && field.transform == Transform::Identity
+                    && field.direction == SortDirection::Ascending
+            })
+    };
+    let order = metadata.sort_orders_iter().find(|order| matches(order))?;
+    i32::try_from(order.order_id).ok()
+}
+
+pub(crate) fn now_ms() -> i64 {
+    let since = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default();
+    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
+}
+
+fn sync_file(path: &Path) -> Result<(), TableError> {
+    fs::File::open(path)
+        .and_then(|file| file.sync_all())
+        .map_err(TableError::io("sync", path))?;
+    path.parent().map_or(Ok(()), sync_folder)
+}
+
+/// Removes files of a version that lost its race.
+fn discard(written: &[String]) {
+    for path in written
+        .iter()
+        .map(|location| -> PathBuf { local_path(location) })
+    {
+        // What stays is swept at the next start.
+        let _ = fs::remove_file(path);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::data_file::DataFileWriter;
+    use crate::lineage;
+    use crate::offsets::Offsets;
+    use arrow_array::{
+        Array, ArrayRef, Int32Array, Int64Array, RecordBatch, StringArray,
+        TimestampMicrosecondArray, new_null_array,
+    };
+    use arrow_schema::{DataType, Field, Fields};
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    pub(crate) struct Fixture {
+        pub config: TableConfig,
+        pub catalog: Arc<Catalog>,
+        _folder: tempfile::TempDir,
+    }
+
+    impl Fixture {
+        async fn new() -> Self {
+            let folder = tempfile::tempdir().unwrap();
+            let mut config = TableConfig::new(folder.path());
+            config.delete_after = Duration::ZERO;
+            let catalog = Arc::new(Catalog::open(&config).await.unwrap());
+            Self {
+                config,
+                catalog,
+                _folder: folder,
+            }
+        }
+
+        async fn create(&self, name: &str, fields: &Fields) -> IcebergTable {
+            let columns = crate::schema::grow(None, 0, fields).unwrap().unwrap();
+            let folder = self.catalog.table_folder(name);
+            let properties = HashMap::from([("a".to_owned(), "b".to_owned())]);
+            let options = Options::from(&self.config);
+            IcebergTable::create(
+                self.catalog.clone(),
+                name,
+                &folder,
+                columns,
+                properties,
+                options,
+            )
+            .await
+            .unwrap()
+        }
+
+        async fn open(&self, name: &str) -> IcebergTable {
+            let options = Options::from(&self.config);
+            IcebergTable::open(self.catalog.clone(), name, options)
+                .await
+                .unwrap()
+                .unwrap()
+        }
+    }
+
+    fn fields() -> Fields {
+        let mut fields = vec![
+            Arc::new(Field::new("user", DataType::Utf8, true)),
+            Arc::new(Field::new("n", DataType::Int32, true)),
+        ];
+        fields.extend(lineage::fields().iter().cloned());
+        fields.into()
+    }
+
+    /// Rows of partition 0 from offset `from` on.
+    fn rows(from: i64, count: i64) -> RecordBatch {
+        let len = count as usize;
+        let offsets = Int64Array::from_iter_values(from..from + count);
+        let headers = new_null_array(&DataType::List(lineage::header_field().clone()), len);
+        let columns: Vec<ArrayRef> = vec![
+            Arc::new(StringArray::from_iter_values(
+                offsets.values().iter().map(|n| format!("user {n}")),
+            )),
+            Arc::new(Int32Array::from_iter(
+                offsets
+                    .values()
+                    .iter()
+                    .map(|n| (n % 3 != 0).then_some(*n as i32)),
+            )),
+            Arc::new(Int32Array::from(vec![0; len])),
+            Arc::new(offsets.clone()),
+            Arc::new(
+                TimestampMicrosecondArray::from_iter_values(
+                    offsets.values().iter().map(|n| n * 1000),
+                )
+                .with_timezone("+00:00"),
+            ),
+            new_null_array(&DataType::Binary, len),
+            headers,
+            Arc::new(Int32Array::from(vec![7; len])),
+        ];
+        RecordBatch::try_new(arrow_schema::Schema::new(fields()).into(), columns).unwrap()
+    }
+
+    fn write(table: &IcebergTable, from: i64, count: i64) -> DataFile {
+        let mut writer = DataFileWriter::create(table.layout(1 << 20), &fields()).unwrap();
+        writer.write(&rows(from, count)).unwrap();
+        writer.finish().unwrap().unwrap()
+    }
+
+    fn position(next: i64) -> Position {
+        let mut offsets = Offsets::default();
+        offsets.set(0, next);
+        Position {
+            offsets,
+            dead_letters: 0,
+        }
+    }
+
+    fn append(from: i64, next: i64, files: Vec<DataFile>) -> Change {
+        Change::Append {
+            expected: position(from),
+            next: position(next),
+            files,
+        }
+    }
+
+    /// The offsets the table holds, by reading all its live files.
+    async fn offsets(table: &IcebergTable) -> Vec<i64> {
+        let mut offsets = vec![];
+        for manifest in table.current().manifests.iter() {
+            for entry in manifests::live_entries(table.file_io(), manifest)
+                .await
+                .unwrap()
+            {
+                let file = fs::File::open(local_path(entry.file_path())).unwrap();
+                let reader =
+                    parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder::try_new(file)
+                        .unwrap()
+                        .build()
+                        .unwrap();
+                for batch in reader {
+                    let batch = batch.unwrap();
+                    let column = batch.column_by_name(lineage::OFFSET).unwrap();
+                    let column = column.as_any().downcast_ref::<Int64Array>().unwrap();
+                    offsets.extend(column.values().iter());
+                }
+            }
+        }
+        offsets.sort_unstable();
+        offsets
+    }
+
+    fn count(folder: &Path) -> usize {
+        fs::read_dir(folder).unwrap().count()
+    }
+
+    #[tokio::test]
+    async fn appends_add_up_and_files_stay_bounded() {
+        let fixture = Fixture::new().await;
+        let mut table = fixture.create("events", &fields()).await;
+        for round in 0..60 {
+            let file = write(&table, round * 10, 10);
+            let change = append(round * 10, round * 10 + 10, vec![file]);
+            assert_eq!(table.commit(change).await.unwrap(), Outcome::Committed);
+        }
+        assert_eq!(offsets(&table).await, (0..600).collect::<Vec<_>>());
+        assert_eq!(table.files(), 60);
+        let summary = &table
+            .metadata()
+            .current_snapshot()
+            .unwrap()
+            .summary()
+            .additional_properties;
+        assert_eq!(summary["total-records"], "600");
+        assert_eq!(summary["total-data-files"], "60");
+        assert_eq!(summary["added-records"], "10");
+        assert_eq!(summary[OFFSETS], "[600]");
+        assert_eq!(
+            table.metadata().snapshots().len(),
+            fixture.config.snapshots_kept
+        );
+        // 32 snapshots with a list and up to two manifests each, 20 old versions under two names.
+        let metadata = local_path(table.metadata().location()).join("metadata");
+        assert!(count(&metadata) < 200, "{} files", count(&metadata));
+        // The library's own catalog and a fresh look agree.
+        let again = fixture.open("events").await;
+        assert_eq!(again.position().unwrap(), position(600));
+        assert_eq!(offsets(&again).await.len(), 600);
+    }
+
+    #[tokio::test]
+    async fn a_writer_that_fell_behind_is_fenced() {
+        let fixture = Fixture::new().await;
+        let mut first = fixture.create("events", &fields()).await;
+        let mut second = fixture.open("events").await;
+        first
+            .commit(append(0, 10, vec![write(&first, 0, 10)]))
+            .await
+            .unwrap();
+        // The second writer lost the race; its change is rebased only if it still continues the
+        // recorded offsets, which it doesn't.
+        let stale = second
+            .commit(append(0, 10, vec![write(&second, 0, 10)]))
+            .await;
+        assert!(matches!(stale, Err(TableError::Fenced { .. })), "{stale:?}");
+        second
+            .commit(append(10, 20, vec![write(&second, 10, 10)]))
+            .await
+            .unwrap();
+        // The first lost a race too, but its change fits.
+        first.reload().await.unwrap();
+        first
+            .commit(append(20, 30, vec![write(&first, 20, 10)]))
+            .await
+            .unwrap();
+        assert_eq!(offsets(&first).await, (0..30).collect::<Vec<_>>());
+    }
+
+    #[tokio::test]
+    async fn a_break_at_any_step_leaves_all_or_nothing() {
+        for step in [
+            Step::ManifestWritten,
+            Step::ManifestListWritten,
+            Step::MetadataWritten,
+            Step::Swapped,
+            Step::Committed,
+        ] {
+            let mut fixture = Fixture::new().await;
+            let armed = Arc::new(AtomicUsize::new(usize::MAX));
+            let hook = armed.clone();
+            fixture.config.faults = Faults::new(Arc::new(move |_, at| {
+                at == step && hook.fetch_sub(1, Ordering::SeqCst) == 0
+            }));
+            let mut table = fixture.create("events", &fields()).await;
+            table
+                .commit(append(0, 10, vec![write(&table, 0, 10)]))
+                .await
+                .unwrap();
+            armed.store(0, Ordering::SeqCst);
+            let broken = table
+                .commit(append(10, 20, vec![write(&table, 10, 10)]))
+                .await;
+            assert!(matches!(broken, Err(TableError::Injected(at)) if at == step));
+            drop(table);
+            let mut table = fixture.open("events").await;
+            let next = table.position().unwrap().offsets.get(0);
+            let done = matches!(step, Step::Swapped | Step::Committed);
+            assert_eq!(next, if done { 20 } else { 10 }, "{step:?}");
+            table
+                .commit(append(next, 30, vec![write(&table, next, 30 - next)]))
+                .await
+                .unwrap();
+            assert_eq!(
+                offsets(&table).await,
+                (0..30).collect::<Vec<_>>(),
+                "{step:?}"
+            );
+            let data = local_path(table.metadata().location()).join("data");
+            assert_eq!(
+                count(&data),
+                if done { 3 } else { 2 },
+                "{step:?}: unreferenced files stay"
+            );
+        }
+    }
+
+    #[tokio::test]
+    async fn files_are_replaced_by_others_with_the_same_rows() {
+        let fixture = Fixture::new().await;
+        let mut table = fixture.create("events", &fields()).await;
+        let mut small = vec![];
+        for round in 0..20 {
+            let file = write(&table, round * 10, 10);
+            small.push(file.file_path().to_owned());
+            table
+                .commit(append(round * 10, round * 10 + 10, vec![file]))
+                .await
+                .unwrap();
+        }
+        let replace = Change::Replace {
+            removed: small[..15].iter().cloned().collect(),
+            added: vec![write(&table, 0, 150)],
+        };
+        assert_eq!(
+            table.commit(replace.clone()).await.unwrap(),
+            Outcome::Committed
+        );
+        assert_eq!(offsets(&table).await, (0..200).collect::<Vec<_>>());
+        assert_eq!(table.files(), 6);
+        assert_eq!(table.position().unwrap(), position(200));
+        let summary = &table
+            .metadata()
+            .current_snapshot()
+            .unwrap()
+            .summary()
+            .additional_properties;
+        assert_eq!(summary["total-records"], "200");
+        assert_eq!(summary["deleted-data-files"], "15");
+        assert_eq!(summary["total-data-files"], "6");
+        // Once more: its files are gone.
+        assert_eq!(table.commit(replace).await.unwrap(), Outcome::Overtaken);
+        for round in 20..70 {
+            let file = write(&table, round * 10, 10);
+            table
+                .commit(append(round * 10, round * 10 + 10, vec![file]))
+                .await
+                .unwrap();
+        }
+        let data = local_path(table.metadata().location()).join("data");
+        assert_eq!(count(&data), 56, "replaced files stay");
+        assert_eq!(offsets(&table).await, (0..700).collect::<Vec<_>>());
+    }
+
+    #[tokio::test]
+    async fn iceberg_itself_reads_the_table() {
+        use futures_util::TryStreamExt;
+        use iceberg::{Catalog as _, CatalogBuilder, NamespaceIdent, TableIdent};
+        let fixture = Fixture::new().await;
+        let mut table = fixture.create("events", &fields()).await;
+        table
+            .commit(append(0, 1000, vec![write(&table, 0, 1000)]))
+            .await
+            .unwrap();
+        let catalog = iceberg_catalog_sql::SqlCatalogBuilder::default()
+            .uri(format!(
+                "sqlite://{}",
+                fixture.config.catalog_path.display()
+            ))
+            .sql_bind_style(iceberg_catalog_sql::SqlBindStyle::QMark)
+            .with_storage_factory(Arc::new(iceberg::io::LocalFsStorageFactory))
+            .load("fletch", HashMap::new())
+            .await
+            .unwrap();
+        let ident = TableIdent::new(NamespaceIdent::new("default".into()), "events".into());
+        let found = catalog.load_table(&ident).await.unwrap();
+        let batches: Vec<RecordBatch> = found
+            .scan()
+            .build()
+            .unwrap()
+            .to_arrow()
+            .await
+            .unwrap()
+            .try_collect()
+            .await
+            .unwrap();
+        assert_eq!(
+            batches.iter().map(RecordBatch::num_rows).sum::<usize>(),
+            1000
+        );
+        let wanted = rows(0, 1000);
+        let got = arrow_select::concat::concat_batches(&batches[0].schema(), &batches).unwrap();
+        for name in ["user", "n", lineage::OFFSET, lineage::TIMESTAMP] {
+            assert_eq!(
+                got.column_by_name(name).unwrap(),
+                wanted.column_by_name(name).unwrap(),
+                "{name}"
+            );
+        }
+    }
+}
