@@ -1,0 +1,317 @@
+//! The log's storage in a local directory.
+//!
+//! ```text
+//! <path>/LOCK                             held while the store is open
+//! <path>/log/00000000000000000001.log     segments, preallocated, cut to size when sealed
+//! <path>/log/<object name>                objects, written beside and renamed into place
+//! ```
+
+use std::collections::HashMap;
+use std::fs::{self, File, OpenOptions, TryLockError};
+use std::io::{self, IoSlice};
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use rustix::fs::FallocateFlags;
+
+use super::storage::{Appender, ListedSegment, Storage};
+use crate::error::StoreError;
+
+const SEGMENT_SUFFIX: &str = ".log";
+const TEMPORARY_SUFFIX: &str = ".tmp";
+/// Segments kept open for reading.
+const OPEN_FILES_MAX: usize = 64;
+/// The most slices one system call takes (Linux: `UIO_MAXIOV`).
+const SLICES_MAX: usize = 1024;
+
+/// Segments and objects as files of one directory.
+#[derive(Debug)]
+pub(crate) struct LocalStorage {
+    directory: PathBuf,
+    open: Mutex<OpenFiles>,
+    _lock: File,
+}
+
+impl LocalStorage {
+    /// Opens the directory, making it when it is not there, and takes its lock, which is given
+    /// back when the value is dropped, or the process ends however it ends.
+    pub(crate) fn open(path: &Path) -> Result<Self, StoreError> {
+        let directory = path.join("log");
+        fs::create_dir_all(&directory).map_err(|error| {
+            StoreError::io(format!("make directory {}", directory.display()), error)
+        })?;
+        let lock_path = path.join("LOCK");
+        let io_error = |error| StoreError::io(format!("lock {}", lock_path.display()), error);
+        let lock = OpenOptions::new()
+            .create(true)
+            .truncate(false)
+            .write(true)
+            .open(&lock_path)
+            .map_err(io_error)?;
+        match lock.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => return Err(StoreError::Locked { path: lock_path }),
+            Err(TryLockError::Error(error)) => return Err(io_error(error)),
+        }
+        let storage = Self {
+            directory,
+            open: Mutex::default(),
+            _lock: lock,
+        };
+        storage
+            .remove_temporaries()
+            .and_then(|()| sync_directory(path))
+            .map_err(|error| StoreError::io("clear temporary files", error))?;
+        Ok(storage)
+    }
+
+    fn segment_path(&self, number: u64) -> PathBuf {
+        self.directory.join(format!("{number:020}{SEGMENT_SUFFIX}"))
+    }
+
+    fn names(&self) -> io::Result<Vec<String>> {
+        let mut names = Vec::new();
+        for file in fs::read_dir(&self.directory)? {
+            if let Ok(name) = file?.file_name().into_string() {
+                names.push(name);
+            }
+        }
+        names.sort_unstable();
+        Ok(names)
+    }
+
+    fn remove_temporaries(&self) -> io::Result<()> {
+        for name in self.names()? {
+            if name.ends_with(TEMPORARY_SUFFIX) {
+                fs::remove_file(self.directory.join(name))?;
+            }
+        }
+        Ok(())
+    }
+
+    fn opened(&self, number: u64) -> io::Result<Arc<File>> {
+        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(file) = open.get(number) {
+            return Ok(file);
+        }
+        let file = Arc::new(File::open(self.segment_path(number))?);
+        open.insert(number, Arc::clone(&file));
+        Ok(file)
+    }
+
+    /// Writes a file beside its place and moves it there once all of it is durable.
+    fn place(&self, path: &Path, write: impl FnOnce(&File) -> io::Result<()>) -> io::Result<File> {
+        let mut temporary = path.as_os_str().to_owned();
+        temporary.push(TEMPORARY_SUFFIX);
+        let file = OpenOptions::new()
+            .create(true)
+            .truncate(true)
+            .write(true)
+            .open(&temporary)?;
+        write(&file)?;
+        file.sync_all()?;
+        fs::rename(&temporary, path)?;
+        sync_directory(&self.directory)?;
+        Ok(file)
+    }
+}
+
+impl Storage for LocalStorage {
+    fn segments(&self) -> io::Result<Vec<ListedSegment>> {
+        let mut segments = Vec::new();
+        for name in self.names()? {
+            let Some(number) = name.strip_suffix(SEGMENT_SUFFIX) else {
+                continue;
+            };
+            if let Ok(number) = number.parse() {
+                let bytes = fs::metadata(self.directory.join(&name))?.len();
+                segments.push(ListedSegment { number, bytes });
+            }
+        }
+        Ok(segments)
+    }
+
+    fn create(&self, number: u64, header: &[u8], bytes_max: u64) -> io::Result<Box<dyn Appender>> {
+        let file = self.place(&self.segment_path(number), |file| {
+            preallocate(file, bytes_max)?;
+            file.write_all_at(header, 0)
+        })?;
+        Ok(Box::new(LocalAppender { file }))
+    }
+
+    fn read(&self, number: u64, at: u64, buffer: &mut [u8]) -> io::Result<usize> {
+        read_full(&*self.opened(number)?, at, buffer)
+    }
+
+    fn seal(&self, number: u64, bytes: u64) -> io::Result<()> {
+        let file = OpenOptions::new()
+            .write(true)
+            .open(self.segment_path(number))?;
+        file.set_len(bytes)?;
+        file.sync_all()
+    }
+
+    fn trim(&self, number: u64) -> io::Result<()> {
+        self.open
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .files
+            .remove(&number);
+        fs::remove_file(self.segment_path(number))?;
+        sync_directory(&self.directory)
+    }
+
+    fn objects(&self) -> io::Result<Vec<String>> {
+        let mut names = self.names()?;
+        names.retain(|name| !name.ends_with(SEGMENT_SUFFIX) && !name.ends_with(TEMPORARY_SUFFIX));
+        Ok(names)
+    }
+
+    fn put(&self, name: &str, bytes: &[u8]) -> io::Result<()> {
+        self.place(&self.directory.join(name), |file| {
+            file.write_all_at(bytes, 0)
+        })
+        .map(drop)
+    }
+
+    fn get(&self, name: &str, at: u64, buffer: &mut [u8]) -> io::Result<usize> {
+        read_full(&File::open(self.directory.join(name))?, at, buffer)
+    }
+
+    fn object_bytes(&self, name: &str) -> io::Result<u64> {
+        fs::metadata(self.directory.join(name)).map(|metadata| metadata.len())
+    }
+
+    fn delete(&self, name: &str) -> io::Result<()> {
+        fs::remove_file(self.directory.join(name))?;
+        sync_directory(&self.directory)
+    }
+}
+
+/// Gives the file its full size, so that an append changes no size that a flush would have to
+/// write too, and so that a full disk shows when a segment is made, not when it is written.
+fn preallocate(file: &File, bytes: u64) -> io::Result<()> {
+    match rustix::fs::fallocate(file, FallocateFlags::empty(), 0, bytes) {
+        Ok(()) => Ok(()),
+        // Some file systems can't; a sparse file is as good there.
+        Err(rustix::io::Errno::OPNOTSUPP | rustix::io::Errno::NOSYS) => file.set_len(bytes),
+        Err(error) => Err(error.into()),
+    }
+}
+
+fn sync_directory(path: &Path) -> io::Result<()> {
+    File::open(path)?.sync_all()
+}
+
+fn read_full(file: &File, at: u64, buffer: &mut [u8]) -> io::Result<usize> {
+    let mut filled = 0;
+    while let Some(rest) = buffer.get_mut(filled..).filter(|rest| !rest.is_empty()) {
+        match file.read_at(rest, at + filled as u64) {
+            Ok(0) => break,
+            Ok(read) => filled += read,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(filled)
+}
+
+struct LocalAppender {
+    file: File,
+}
+
+impl Appender for LocalAppender {
+    fn append(&mut self, at: u64, slices: &mut [IoSlice<'_>]) -> io::Result<()> {
+        write_all_vectored_at(slices, at, |slices, at| {
+            Ok(rustix::io::pwritev(&self.file, slices, at)?)
+        })?;
+        self.file.sync_data()
+    }
+}
+
+/// Writes every slice, however little `write` takes at a time.
+fn write_all_vectored_at(
+    mut slices: &mut [IoSlice<'_>],
+    mut at: u64,
+    mut write: impl FnMut(&[IoSlice<'_>], u64) -> io::Result<usize>,
+) -> io::Result<()> {
+    // An empty slice at the front would look like a write of nothing.
+    IoSlice::advance_slices(&mut slices, 0);
+    while !slices.is_empty() {
+        let take = slices.len().min(SLICES_MAX);
+        match write(slices.get(..take).unwrap_or(slices), at) {
+            Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+            Ok(written) => {
+                IoSlice::advance_slices(&mut slices, written);
+                at += written as u64;
+            }
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
+}
+
+/// Segments open for reading; the one not used for longest makes room.
+#[derive(Debug, Default)]
+struct OpenFiles {
+    files: HashMap<u64, (Arc<File>, u64)>,
+    uses: u64,
+}
+
+impl OpenFiles {
+    fn get(&mut self, number: u64) -> Option<Arc<File>> {
+        self.uses += 1;
+        let (file, used) = self.files.get_mut(&number)?;
+        *used = self.uses;
+        Some(Arc::clone(file))
+    }
+
+    fn insert(&mut self, number: u64, file: Arc<File>) {
+        if self.files.len() >= OPEN_FILES_MAX {
+            let oldest = self.files.iter().min_by_key(|(_, (_, used))| *used);
+            if let Some(number) = oldest.map(|(number, _)| *number) {
+                self.files.remove(&number);
+            }
+        }
+        self.files.insert(number, (file, self.uses));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn short_writes_and_interruptions_lose_no_byte() {
+        let pieces: Vec<Vec<u8>> = (0..3000u32)
+            .map(|i| vec![i as u8; (i % 7) as usize])
+            .collect();
+        let expected: Vec<u8> = pieces.concat();
+        for step in [1, 2, 13, 1000] {
+            let mut slices: Vec<IoSlice<'_>> = pieces.iter().map(|p| IoSlice::new(p)).collect();
+            let mut written = Vec::new();
+            let mut calls = 0;
+            write_all_vectored_at(&mut slices, 5, |slices, at| {
+                calls += 1;
+                assert!(slices.len() <= SLICES_MAX);
+                assert_eq!(at, 5 + written.len() as u64);
+                if calls % 3 == 0 {
+                    return Err(io::ErrorKind::Interrupted.into());
+                }
+                let flat: Vec<u8> = slices.iter().flat_map(|s| s.to_vec()).take(step).collect();
+                written.extend_from_slice(&flat);
+                Ok(flat.len())
+            })
+            .unwrap();
+            assert_eq!(written, expected);
+        }
+    }
+
+    #[test]
+    fn a_write_of_nothing_is_an_error_and_not_a_loop() {
+        let error = write_all_vectored_at(&mut [IoSlice::new(b"x")], 0, |_, _| Ok(0)).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::WriteZero);
+    }
+}

@@ -1,0 +1,60 @@
+//! What the store's handles, its writer and its keeper share.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+
+use uuid::Uuid;
+
+use crate::config::StoreConfig;
+use crate::log::queue::Queue;
+use crate::log::segments::Segments;
+use crate::log::storage::Storage;
+use crate::log::tail::Tail;
+use crate::state::State;
+use crate::watch::Watchers;
+
+/// Locks are taken in the order of the fields.
+pub(crate) struct Shared {
+    pub(crate) config: StoreConfig,
+    pub(crate) cluster_id: Uuid,
+    pub(crate) storage: Arc<dyn Storage>,
+    pub(crate) queue: Queue,
+    pub(crate) watchers: Watchers,
+    state: RwLock<State>,
+    tail: Mutex<Tail>,
+    pub(crate) segments: Segments,
+}
+
+impl Shared {
+    pub(crate) fn new(
+        config: StoreConfig,
+        cluster_id: Uuid,
+        storage: Arc<dyn Storage>,
+        state: State,
+        segments: Segments,
+    ) -> Self {
+        let tail = Tail::new(config.tail_bytes_max);
+        Self {
+            config,
+            cluster_id,
+            storage,
+            queue: Queue::default(),
+            watchers: Watchers::default(),
+            state: RwLock::new(state),
+            tail: Mutex::new(tail),
+            segments,
+        }
+    }
+
+    pub(crate) fn state(&self) -> RwLockReadGuard<'_, State> {
+        self.state.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// For the writer alone.
+    pub(crate) fn state_mut(&self) -> RwLockWriteGuard<'_, State> {
+        self.state.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn tail(&self) -> MutexGuard<'_, Tail> {
+        self.tail.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

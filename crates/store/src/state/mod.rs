@@ -1,0 +1,330 @@
+//! The state of the store: a fold over the log's entries, and nothing else.
+//!
+//! [`State::apply`] is a pure function of the state and the entry: no clock, no randomness, no
+//! configuration, no I/O. Applying the same entries gives the same offsets, the same producers
+//! and the same refusals, today and after a restart. Whatever a decision depends on is therefore
+//! in the log: the broker's clock as each entry's time, the bounds on producers as an entry.
+
+mod producers;
+mod snapshot;
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use bytes::Bytes;
+use uuid::Uuid;
+
+use self::producers::{Accepted, Judgement, Producers};
+pub(crate) use self::snapshot::decode;
+use crate::log::entry::{Entry, PartitionKey, ProducedBatch, ProducerLimits};
+use crate::topic::{Topic, collision_key};
+
+/// What an entry did.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Outcome {
+    /// The batch has its place.
+    Appended(Appended),
+    /// The batch had been appended before; this is what was answered then.
+    Duplicate(Appended),
+    TopicCreated(Arc<Topic>),
+    TopicDeleted(Arc<Topic>),
+    ProducerId(i64),
+    Done,
+}
+
+/// Where a batch went.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Appended {
+    /// The offset of the batch's first record.
+    pub base_offset: i64,
+    /// The batch's timestamp if its topic stamps batches on append (`LogAppendTime`), else -1;
+    /// milliseconds since the Unix epoch.
+    pub log_append_time_ms: i64,
+    /// The first offset that the partition still holds.
+    pub log_start_offset: i64,
+}
+
+/// Why an entry did nothing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Refusal {
+    UnknownPartition(PartitionKey),
+    OutOfOrderSequence {
+        key: PartitionKey,
+        producer_id: i64,
+        expected: i32,
+        sequence: i32,
+    },
+    InvalidProducerEpoch {
+        producer_id: i64,
+        current: i16,
+        epoch: i16,
+    },
+    TopicExists(String),
+    TopicNameCollides {
+        name: String,
+        existing: String,
+    },
+    UnknownTopic(Uuid),
+}
+
+/// One partition.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+struct Partition {
+    log_start: i64,
+    next_offset: i64,
+}
+
+#[derive(Debug)]
+struct TopicState {
+    topic: Arc<Topic>,
+    partitions: Vec<Partition>,
+}
+
+/// Everything that the log says, up to some entry.
+#[derive(Debug, Default)]
+pub(crate) struct State {
+    cluster_id: Uuid,
+    /// The greatest time of any entry: time in the log does not go back when the clock does.
+    clock_ms: i64,
+    /// Entries applied.
+    applied: u64,
+    next_producer_id: i64,
+    topics: HashMap<Uuid, TopicState>,
+    names: BTreeMap<String, Uuid>,
+    /// Names with `.` and `_` made equal.
+    collisions: HashMap<String, Uuid>,
+    producers: Producers,
+    notes: BTreeMap<String, BTreeMap<String, Bytes>>,
+}
+
+impl State {
+    /// Applies the next entry.
+    pub(crate) fn apply(&mut self, entry: &Entry, time_ms: i64) -> Result<Outcome, Refusal> {
+        self.applied += 1;
+        self.clock_ms = self.clock_ms.max(time_ms);
+        match entry {
+            Entry::Produced(batch) => self.append(batch),
+            Entry::ClusterFormed { cluster_id } => {
+                self.cluster_id = *cluster_id;
+                Ok(Outcome::Done)
+            }
+            Entry::ProducerLimitsSet(limits) => {
+                self.producers.set_limits(*limits, self.clock_ms);
+                Ok(Outcome::Done)
+            }
+            Entry::TopicCreated {
+                id,
+                name,
+                partitions,
+                configs,
+            } => self.create_topic(*id, name, *partitions, configs),
+            Entry::TopicDeleted { id } => self.delete_topic(*id),
+            Entry::TopicConfigured { id, configs } => {
+                let state = self.topics.get_mut(id).ok_or(Refusal::UnknownTopic(*id))?;
+                let mut topic = Topic::clone(&state.topic);
+                topic.configs = configs.clone();
+                state.topic = Arc::new(topic);
+                Ok(Outcome::Done)
+            }
+            Entry::ProducerIdAllocated => {
+                let id = self.next_producer_id;
+                self.next_producer_id = id.saturating_add(1);
+                Ok(Outcome::ProducerId(id))
+            }
+            Entry::NotePut { room, key, value } => {
+                self.put_note(room, key, value.as_deref());
+                Ok(Outcome::Done)
+            }
+            Entry::PartitionTrimmed { key, log_start } => {
+                let partition = self
+                    .partition_mut(*key)
+                    .ok_or(Refusal::UnknownPartition(*key))?;
+                let log_start = (*log_start).min(partition.next_offset);
+                partition.log_start = partition.log_start.max(log_start);
+                Ok(Outcome::Done)
+            }
+        }
+    }
+
+    fn append(&mut self, batch: &ProducedBatch) -> Result<Outcome, Refusal> {
+        let ProducedBatch { key, header, .. } = batch;
+        let partition = self
+            .topics
+            .get_mut(&key.topic_id)
+            .and_then(|topic| {
+                topic
+                    .partitions
+                    .get_mut(usize::try_from(key.partition).ok()?)
+            })
+            .ok_or(Refusal::UnknownPartition(*key))?;
+        self.producers.expire(self.clock_ms);
+        let base_offset = partition.next_offset;
+        if header.producer_id >= 0 {
+            let judgement = self.producers.judge(*key, header)?;
+            if let Judgement::Duplicate(first) = judgement {
+                return Ok(Outcome::Duplicate(Appended {
+                    base_offset: first.base_offset,
+                    log_append_time_ms: first.log_append_time_ms,
+                    log_start_offset: partition.log_start,
+                }));
+            }
+        }
+        let log_append_time_ms = match header.is_log_append_time() {
+            true => header.max_timestamp,
+            false => -1,
+        };
+        if header.producer_id >= 0 {
+            let accepted = Accepted {
+                base_sequence: header.base_sequence,
+                last_sequence: header.last_sequence(),
+                base_offset,
+                log_append_time_ms,
+            };
+            self.producers.accept(*key, header, accepted, self.clock_ms);
+        }
+        partition.next_offset = base_offset
+            .saturating_add(i64::from(header.last_offset_delta))
+            .saturating_add(1);
+        Ok(Outcome::Appended(Appended {
+            base_offset,
+            log_append_time_ms,
+            log_start_offset: partition.log_start,
+        }))
+    }
+
+    fn create_topic(
+        &mut self,
+        id: Uuid,
+        name: &str,
+        partitions: i32,
+        configs: &BTreeMap<String, String>,
+    ) -> Result<Outcome, Refusal> {
+        if self.names.contains_key(name) || self.topics.contains_key(&id) {
+            return Err(Refusal::TopicExists(name.to_owned()));
+        }
+        let collision = collision_key(name);
+        if let Some(existing) = self
+            .collisions
+            .get(&collision)
+            .and_then(|id| self.topics.get(id))
+        {
+            return Err(Refusal::TopicNameCollides {
+                name: name.to_owned(),
+                existing: existing.topic.name.clone(),
+            });
+        }
+        let topic = Arc::new(Topic {
+            id,
+            name: name.to_owned(),
+            partitions,
+            configs: configs.clone(),
+            created_ms: self.clock_ms,
+        });
+        self.insert_topic(TopicState {
+            topic: Arc::clone(&topic),
+            partitions: vec![Partition::default(); usize::try_from(partitions).unwrap_or(0)],
+        });
+        Ok(Outcome::TopicCreated(topic))
+    }
+
+    fn insert_topic(&mut self, state: TopicState) {
+        let (id, name) = (state.topic.id, state.topic.name.clone());
+        self.collisions.insert(collision_key(&name), id);
+        self.names.insert(name, id);
+        self.topics.insert(id, state);
+    }
+
+    fn delete_topic(&mut self, id: Uuid) -> Result<Outcome, Refusal> {
+        let state = self.topics.remove(&id).ok_or(Refusal::UnknownTopic(id))?;
+        self.names.remove(&state.topic.name);
+        self.collisions.remove(&collision_key(&state.topic.name));
+        for partition in 0..state.topic.partitions {
+            self.producers.forget_partition(PartitionKey {
+                topic_id: id,
+                partition,
+            });
+        }
+        Ok(Outcome::TopicDeleted(state.topic))
+    }
+
+    fn put_note(&mut self, room: &str, key: &str, value: Option<&[u8]>) {
+        match value {
+            Some(value) => {
+                self.notes
+                    .entry(room.to_owned())
+                    .or_default()
+                    .insert(key.to_owned(), Bytes::copy_from_slice(value));
+            }
+            None => {
+                if let Some(notes) = self.notes.get_mut(room) {
+                    notes.remove(key);
+                    if notes.is_empty() {
+                        self.notes.remove(room);
+                    }
+                }
+            }
+        }
+    }
+
+    fn partition_mut(&mut self, key: PartitionKey) -> Option<&mut Partition> {
+        let topic = self.topics.get_mut(&key.topic_id)?;
+        topic
+            .partitions
+            .get_mut(usize::try_from(key.partition).ok()?)
+    }
+
+    /// The first offset kept and the offset after the last record.
+    pub(crate) fn bounds(&self, key: PartitionKey) -> Option<(i64, i64)> {
+        let topic = self.topics.get(&key.topic_id)?;
+        let partition = topic.partitions.get(usize::try_from(key.partition).ok()?)?;
+        Some((partition.log_start, partition.next_offset))
+    }
+
+    pub(crate) fn cluster_id(&self) -> Uuid {
+        self.cluster_id
+    }
+
+    /// Entries applied since the log began.
+    pub(crate) fn applied(&self) -> u64 {
+        self.applied
+    }
+
+    pub(crate) fn producer_limits(&self) -> ProducerLimits {
+        self.producers.limits()
+    }
+
+    pub(crate) fn topic_named(&self, name: &str) -> Option<Arc<Topic>> {
+        self.topic(*self.names.get(name)?)
+    }
+
+    pub(crate) fn topic(&self, id: Uuid) -> Option<Arc<Topic>> {
+        self.topics.get(&id).map(|state| Arc::clone(&state.topic))
+    }
+
+    /// All topics, by name.
+    pub(crate) fn topics(&self) -> Vec<Arc<Topic>> {
+        let topics = self.names.values().filter_map(|id| self.topics.get(id));
+        topics.map(|state| Arc::clone(&state.topic)).collect()
+    }
+
+    /// Every partition with its bounds, in no order.
+    pub(crate) fn partitions(&self) -> impl Iterator<Item = (PartitionKey, (i64, i64))> {
+        self.topics.iter().flat_map(|(id, state)| {
+            (0..).zip(&state.partitions).map(|(partition, bounds)| {
+                let key = PartitionKey {
+                    topic_id: *id,
+                    partition,
+                };
+                (key, (bounds.log_start, bounds.next_offset))
+            })
+        })
+    }
+
+    /// A room's notes, by key.
+    pub(crate) fn notes(&self, room: &str) -> Vec<(String, Bytes)> {
+        let notes = self.notes.get(room).into_iter().flatten();
+        notes
+            .map(|(key, value)| (key.clone(), value.clone()))
+            .collect()
+    }
+}
