@@ -13,8 +13,11 @@ fn every_codec_gives_back_what_it_got() {
         for index in 0..1000i64 {
             let value = format!("value {index} of many that are much alike");
             let key = (index % 3 > 0).then(|| index.to_be_bytes());
-            let headers: &[(&[u8], Option<&[u8]>)] =
-                if index % 2 == 0 { &[] } else { &[(b"h", Some(b"1")), (b"h", None)] };
+            let headers: &[(&[u8], Option<&[u8]>)] = if index % 2 == 0 {
+                &[]
+            } else {
+                &[(b"h", Some(b"1")), (b"h", None)]
+            };
             builder
                 .append(
                     1000 + index % 7,
@@ -29,7 +32,10 @@ fn every_codec_gives_back_what_it_got() {
         let admitted = admit(batch.bytes().clone(), &Limits::default()).unwrap();
         assert_eq!(admitted.len(), 1);
         assert_eq!(admitted[0].batch, batch, "nothing had to be corrected");
-        assert_eq!((admitted[0].max_timestamp, admitted[0].max_timestamp_index), (1006, 6));
+        assert_eq!(
+            (admitted[0].max_timestamp, admitted[0].max_timestamp_index),
+            (1006, 6)
+        );
         let mut count = 0;
         for (index, record) in (0..).zip(&admitted[0].records) {
             let record = record.unwrap();
