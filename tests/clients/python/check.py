@@ -24,7 +24,6 @@ def main():
     parser.add_argument("--since", required=True, type=int, help="no record is older, in ms")
     parser.add_argument("--catalog", help="the Iceberg catalog, SQLAlchemy's URL")
     parser.add_argument("--warehouse", help="the Iceberg warehouse, a URL")
-    parser.add_argument("--http", help="URL of the admin listener")
     args = parser.parse_args()
 
     with open(args.schema) as file:
@@ -40,8 +39,8 @@ def main():
             truth = complete(expected, rows, args.since)
         agreed &= compare(name, truth, rows)
     if args.catalog:
-        readers.flush(args.http, args.topic)
-        for name, read in readers.over_table(args.catalog, args.warehouse, args.topic, plain):
+        table = readers.committed_table(args.catalog, args.warehouse, args.topic, len(truth))
+        for name, read in readers.over_table(table, plain):
             agreed &= compare(name, truth, sorted(read(), key=place))
     sys.exit(0 if agreed else 1)
 

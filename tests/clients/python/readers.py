@@ -5,17 +5,16 @@
 """
 
 import base64
-import importlib.util
 import io
 import itertools
 import os
-import pathlib
 import struct
-import urllib.request
+import time
 
 os.environ["POLARS_ICEBERG_PLANNER"] = "pyiceberg"
 
 import duckdb
+import duckdb_extensions
 import fastavro
 import kafka
 import polars
@@ -23,9 +22,11 @@ import pyarrow
 import pyarrow.parquet
 from confluent_kafka import OFFSET_BEGINNING, Consumer, TopicPartition
 from pyiceberg.catalog.sql import SqlCatalog
+from pyiceberg.exceptions import NoSuchTableError
 
 NAMESPACE = "default"
 KAFKA_TIMEOUT_S = 60
+COMMIT_TIMEOUT_S = 60
 
 
 def over_kafka(bootstrap, topic, plain):
@@ -35,17 +36,32 @@ def over_kafka(bootstrap, topic, plain):
     yield "consumer kafka-python", lambda: kafka_python_rows(bootstrap, topic, decode)
 
 
-def over_table(catalog_uri, warehouse, topic, plain):
-    """(name, function that gives the rows) for each reader of tables."""
+def committed_table(catalog_uri, warehouse, topic, rows):
+    """The topic's table, once as many rows are in it as were produced."""
     catalog = SqlCatalog("fletch", uri=catalog_uri, warehouse=warehouse)
-    table = catalog.load_table((NAMESPACE, topic))
+    deadline = time.monotonic() + COMMIT_TIMEOUT_S
+    while time.monotonic() < deadline:
+        try:
+            table = catalog.load_table((NAMESPACE, topic))
+            snapshot = table.current_snapshot()
+            committed = int(snapshot.summary["total-records"]) if snapshot else 0
+        except NoSuchTableError:
+            committed = None
+        if committed is not None and committed >= rows:
+            return table
+        time.sleep(0.1)
+    raise TimeoutError(f"{rows} rows produced, {committed} in the table after {COMMIT_TIMEOUT_S} s")
+
+
+def over_table(table, plain):
+    """(name, function that gives the rows) for each reader of tables."""
     files = [task.file.file_path.removeprefix("file://") for task in table.scan().plan_files()]
 
     def with_duckdb(query, argument):
         connection = duckdb.connect()
         connection.sql("SET TimeZone = 'UTC'")
-        for extension in ("avro", "iceberg"):
-            connection.load_extension(extension_file(extension))
+        for extension in duckdb_extensions.NAMES:
+            connection.load_extension(duckdb_extensions.file_of(extension))
         return connection.execute(query, [argument]).to_arrow_table()
 
     for name, read in {
@@ -62,12 +78,6 @@ def over_table(catalog_uri, warehouse, topic, plain):
         yield name, lambda read=read: table_rows(read(), plain)
 
 
-def extension_file(name):
-    """DuckDB's extensions come as packages of their own, so nothing is fetched at run time."""
-    package = pathlib.Path(importlib.util.find_spec(f"duckdb_extension_{name}").origin).parent
-    return str(next(package.glob("extensions/*/*.duckdb_extension")))
-
-
 def table_rows(arrow, plain):
     columns = [field["name"] for field in plain.schema["fields"]]
     for row in arrow.to_pylist():
@@ -81,12 +91,6 @@ def table_rows(arrow, plain):
             "schema_id": row["kafka_schema_id"],
             "value": None if tombstone else plain.to_plain(row),
         }
-
-
-def flush(http_url, topic):
-    """Has everything acknowledged so far committed to the table."""
-    request = urllib.request.Request(f"{http_url}/admin/tables/{topic}/flush", method="POST")
-    urllib.request.urlopen(request, timeout=60).close()
 
 
 class Decoder:
