@@ -1,0 +1,108 @@
+//! The rows that a strip of the batch is decoded with, all at the same field at a time.
+
+use std::ops::Range;
+
+/// Where the cursors of refused rows point: zeros decode to harmless values of nearly every type,
+/// so the loops over the rows need no case for them.
+static ZEROS: [u8; 4096] = [0; 4096];
+
+/// The fewest bytes that lie before every lane's end, in the same allocation: what lets a kernel
+/// load eight bytes that end where the row ends.
+pub(crate) const TAIL: usize = 8;
+
+/// A set of rows and how far each is decoded.
+#[derive(Debug, Default)]
+pub(crate) struct Lanes {
+    /// The next byte of each row.
+    pub(crate) cur: Vec<*const u8>,
+    /// One past each row's last byte.
+    pub(crate) end: Vec<*const u8>,
+    /// Where each row's values go: an index into the space, from the strip's start.
+    pub(crate) dst: Vec<u32>,
+    /// Which of the strip's rows each lane belongs to.
+    pub(crate) root: Vec<u32>,
+    /// `dst[k] == k` for all.
+    pub(crate) dense: bool,
+}
+
+// SAFETY: the pointers are only followed during a call that also borrows what they point at;
+// between calls they are stale numbers.
+#[expect(unsafe_code)]
+unsafe impl Send for Lanes {}
+
+impl Lanes {
+    pub(crate) fn len(&self) -> usize {
+        self.cur.len()
+    }
+
+    pub(crate) fn clear(&mut self) {
+        self.cur.clear();
+        self.end.clear();
+        self.dst.clear();
+        self.root.clear();
+        self.dense = false;
+    }
+
+    pub(crate) fn truncate(&mut self, len: usize) {
+        self.cur.truncate(len);
+        self.end.truncate(len);
+        self.dst.truncate(len);
+        self.root.truncate(len);
+    }
+
+    pub(crate) fn push(&mut self, cur: *const u8, end: *const u8, dst: u32, root: u32) {
+        self.cur.push(cur);
+        self.end.push(end);
+        self.dst.push(dst);
+        self.root.push(root);
+    }
+
+    pub(crate) fn all(&self) -> Range<usize> {
+        0..self.len()
+    }
+
+    /// Where lane `k`'s values go.
+    #[inline(always)]
+    pub(crate) fn place(&self, k: usize) -> usize {
+        if self.dense { k } else { self.dst[k] as usize }
+    }
+
+    /// What is left of lane `k`'s row.
+    ///
+    /// # Safety
+    ///
+    /// The row the lane was made from must still be borrowed.
+    #[inline(always)]
+    #[expect(unsafe_code)]
+    pub(crate) unsafe fn rest<'a>(&self, k: usize) -> &'a [u8] {
+        // SAFETY: `cur` and `end` were made from one slice (or from ZEROS), and `advance` keeps
+        // `cur` at or before `end`.
+        unsafe {
+            let left = self.end[k].offset_from_unsigned(self.cur[k]);
+            std::slice::from_raw_parts(self.cur[k], left)
+        }
+    }
+
+    /// Moves lane `k` on by `bytes`, which the caller has read within the lane's `rest`.
+    #[inline(always)]
+    pub(crate) fn advance(&mut self, k: usize, bytes: usize) {
+        self.cur[k] = self.cur[k].wrapping_add(bytes);
+    }
+
+    /// Takes lane `k` out: its row is refused.
+    #[cold]
+    pub(crate) fn kill(&mut self, k: usize, dead: &mut [u8]) {
+        let dead = &mut dead[self.root[k] as usize];
+        *dead = (*dead).max(1);
+        self.cur[k] = ZEROS.as_ptr();
+        self.end[k] = dead_end();
+    }
+
+    pub(crate) fn is_dead(&self, k: usize) -> bool {
+        self.end[k] == dead_end()
+    }
+}
+
+fn dead_end() -> *const u8 {
+    ZEROS.as_ptr_range().end
+}

@@ -1,0 +1,349 @@
+//! Row by row, on any machine: [`read`](super::read) in loops.
+
+#![expect(unsafe_code)]
+
+use std::ops::Range;
+
+use super::read::{self, Compact, Read};
+use super::{Lanes, Leaf, LeafKind, Out};
+use crate::avro::resolve::Scalar;
+use crate::error::Reason;
+use crate::layout::NumberOut;
+
+/// Decodes `leaf` for the lanes in `range`.
+///
+/// # Safety
+///
+/// As [`super::leaf`].
+#[inline(always)]
+pub(crate) unsafe fn leaf<C: Compact>(
+    leaf: &Leaf,
+    lanes: &mut Lanes,
+    range: Range<usize>,
+    out: Out,
+    dead: &mut [u8],
+) {
+    let mut run = Run {
+        leaf,
+        lanes,
+        range,
+        out,
+        dead,
+    };
+    // SAFETY (all of them): `put` writes at the lane's place, which the caller promised is within
+    // the store, with the type that the plan gave the store for this kind.
+    unsafe {
+        match &leaf.kind {
+            LeafKind::Scalar(scalar) => run.scalar::<C>(*scalar),
+            LeafKind::Keys { count, map: None } => run.each(
+                |b| read::symbol::<C>(b, *count),
+                |out, d, v| out.put(d, v as i32),
+                |out, d| out.put(d, 0i32),
+            ),
+            LeafKind::Keys {
+                count,
+                map: Some(map),
+            } => run.each(
+                |b| {
+                    let (index, n) = read::symbol::<C>(b, *count)?;
+                    match map[index] {
+                        -1 => Err(Reason::UnknownSymbol(index)),
+                        key => Ok((key, n)),
+                    }
+                },
+                |out, d, v| out.put(d, v),
+                |out, d| out.put(d, 0i32),
+            ),
+            LeafKind::Symbols(texts) => run.each(
+                |b| {
+                    let (index, n) = read::symbol::<C>(b, texts.len())?;
+                    let symbol = texts[index].as_ref();
+                    let symbol = symbol.ok_or(Reason::UnknownSymbol(index))?;
+                    Ok((symbol.text().as_bytes(), n))
+                },
+                |out, d, v| out.put_slot(d, v),
+                |out, d| out.put_slot(d, &[]),
+            ),
+            LeafKind::DurationPart => run.each(
+                |b| read::array::<4>(b),
+                |out, d, v| out.put(d, i64::from(u32::from_le_bytes(v))),
+                |out, d| out.put(d, 0i64),
+            ),
+            LeafKind::SkipInt => run.each(|b| read::int::<C>(b), |_, _, _| (), |_, _| ()),
+            LeafKind::SkipLong => run.each(|b| read::varint::<C>(b), |_, _, _| (), |_, _| ()),
+            LeafKind::SkipBoolean => run.each(read::boolean, |_, _, _| (), |_, _| ()),
+            LeafKind::SkipBytes => run.each(|b| read::bytes::<C>(b), |_, _, _| (), |_, _| ()),
+            LeafKind::SkipFixed(n) => run.each(|b| read::fixed(b, *n), |_, _, _| (), |_, _| ()),
+            LeafKind::SkipEnum(n) => {
+                run.each(|b| read::symbol::<C>(b, *n), |_, _, _| (), |_, _| ());
+            }
+        }
+    }
+}
+
+impl Out {
+    /// # Safety
+    ///
+    /// `data` is a store of `T`s with room for row `d`.
+    #[inline(always)]
+    unsafe fn put<T>(&self, d: usize, value: T) {
+        // SAFETY: the caller's promise; stores are only as aligned as their batch's buffer.
+        unsafe { self.data.cast::<T>().add(d).write_unaligned(value) }
+    }
+
+    /// # Safety
+    ///
+    /// `data` and `lens` are a store of slots with room for row `d`.
+    #[inline(always)]
+    pub(crate) unsafe fn put_slot(&self, d: usize, bytes: &[u8]) {
+        // SAFETY: the caller's promise. No slice is longer than a row, whose length fits u32.
+        unsafe {
+            self.put(d, bytes.as_ptr());
+            self.lens.add(d).write(bytes.len() as u32);
+        }
+    }
+}
+
+struct Run<'a> {
+    leaf: &'a Leaf,
+    lanes: &'a mut Lanes,
+    range: Range<usize>,
+    out: Out,
+    dead: &'a mut [u8],
+}
+
+impl Run<'_> {
+    /// Reads and keeps a value of every lane, or a null.
+    ///
+    /// # Safety
+    ///
+    /// As [`super::leaf`]; `keep` and `null` write at the place they are given and nowhere else.
+    #[inline(always)]
+    unsafe fn each<'b, T>(
+        &mut self,
+        read: impl Fn(&'b [u8]) -> Read<T>,
+        keep: impl Fn(&Out, usize, T),
+        null: impl Fn(&Out, usize),
+    ) {
+        let out = self.out;
+        let Some(nulls) = self.leaf.nulls else {
+            for k in self.range.clone() {
+                // SAFETY: the rows are borrowed.
+                let rest = unsafe { self.lanes.rest(k) };
+                match read(rest) {
+                    Ok((value, n)) => {
+                        keep(&out, self.lanes.place(k), value);
+                        self.lanes.advance(k, n);
+                    }
+                    Err(_) => self.lanes.kill(k, self.dead),
+                }
+            }
+            return;
+        };
+        for k in self.range.clone() {
+            // SAFETY: the rows are borrowed.
+            let rest = unsafe { self.lanes.rest(k) };
+            let d = self.lanes.place(k);
+            let (tag, n) = match rest.first() {
+                Some(&tag) if tag == nulls.value || tag == nulls.null => (tag, 1),
+                _ => match read::member::<read::Swar>(rest, 2) {
+                    Ok((index, n)) => (index as u8 * 2, n),
+                    Err(_) => {
+                        self.lanes.kill(k, self.dead);
+                        continue;
+                    }
+                },
+            };
+            let valid = tag == nulls.value;
+            let taken = if valid {
+                read(&rest[n..]).map(|(value, m)| {
+                    keep(&out, d, value);
+                    n + m
+                })
+            } else {
+                null(&out, d);
+                if nulls.allowed {
+                    Ok(n)
+                } else {
+                    Err(Reason::UnknownMember(0))
+                }
+            };
+            if !out.valid.is_null() {
+                // SAFETY: the place is within the store.
+                unsafe { out.valid.add(d).write(u8::from(valid)) };
+            }
+            match taken {
+                Ok(n) => self.lanes.advance(k, n),
+                Err(_) => self.lanes.kill(k, self.dead),
+            }
+        }
+    }
+
+    /// # Safety
+    ///
+    /// As [`super::leaf`].
+    #[inline(always)]
+    unsafe fn scalar<C: Compact>(&mut self, scalar: Scalar) {
+        // SAFETY (all of them): see `leaf`.
+        unsafe {
+            match scalar {
+                Scalar::Boolean => self.each(
+                    read::boolean,
+                    |out, d, v| out.put(d, u8::from(v)),
+                    |out, d| out.put(d, 0u8),
+                ),
+                Scalar::Number {
+                    wide: true,
+                    multiply: 1,
+                    divide: 1,
+                    out: NumberOut::I64,
+                } => self.each(
+                    |b| read::long::<C>(b),
+                    |out, d, v| out.put(d, v),
+                    |out, d| out.put(d, 0i64),
+                ),
+                Scalar::Number {
+                    wide: false,
+                    multiply: 1,
+                    divide: 1,
+                    out: NumberOut::I32,
+                } => self.each(
+                    |b| read::int::<C>(b),
+                    |out, d, v| out.put(d, v),
+                    |out, d| out.put(d, 0i32),
+                ),
+                Scalar::Number { out, .. } => match out {
+                    NumberOut::I32 => self.each(
+                        |b| number::<C>(b, scalar),
+                        |out, d, v| out.put(d, v as i32),
+                        |out, d| out.put(d, 0i32),
+                    ),
+                    NumberOut::I64 => self.each(
+                        |b| number::<C>(b, scalar),
+                        |out, d, v| out.put(d, v),
+                        |out, d| out.put(d, 0i64),
+                    ),
+                    NumberOut::F32 => self.each(
+                        |b| number::<C>(b, scalar),
+                        |out, d, v| out.put(d, v as f32),
+                        |out, d| out.put(d, 0f32),
+                    ),
+                    NumberOut::F64 => self.each(
+                        |b| number::<C>(b, scalar),
+                        |out, d, v| out.put(d, v as f64),
+                        |out, d| out.put(d, 0f64),
+                    ),
+                },
+                Scalar::Float => self.each(
+                    |b| read::array::<4>(b),
+                    |out, d, v| out.put(d, v),
+                    |out, d| out.put(d, [0u8; 4]),
+                ),
+                Scalar::Double => self.each(
+                    |b| read::array::<8>(b),
+                    |out, d, v| out.put(d, v),
+                    |out, d| out.put(d, [0u8; 8]),
+                ),
+                Scalar::FloatAsDouble => self.each(
+                    |b| read::array::<4>(b),
+                    |out, d, v| out.put(d, f64::from(f32::from_le_bytes(v))),
+                    |out, d| out.put(d, 0f64),
+                ),
+                Scalar::Bytes { .. } => self.each(
+                    |b| {
+                        let (bytes, n) = read::bytes::<C>(b)?;
+                        Ok((bytes, n))
+                    },
+                    |out, d, v| out.put_slot(d, v),
+                    |out, d| out.put_slot(d, &[]),
+                ),
+                Scalar::Decimal { precision, .. } if precision <= 38 => self.each(
+                    |b| {
+                        let (bytes, n) = decimal_bytes::<C>(b, scalar)?;
+                        Ok((read::decimal128(bytes, precision)?, n))
+                    },
+                    |out, d, v| out.put(d, v),
+                    |out, d| out.put(d, 0i128),
+                ),
+                Scalar::Decimal { precision, .. } => self.each(
+                    |b| {
+                        let (bytes, n) = decimal_bytes::<C>(b, scalar)?;
+                        Ok((read::decimal256(bytes, precision)?, n))
+                    },
+                    |out, d, v| out.put(d, v.to_le_bytes()),
+                    |out, d| out.put(d, [0u8; 32]),
+                ),
+                Scalar::UuidText => self.each(
+                    |b| {
+                        let (text, n) = read::bytes::<C>(b)?;
+                        Ok((read::uuid(text)?, n))
+                    },
+                    |out, d, v| out.put(d, v),
+                    |out, d| out.put(d, [0u8; 16]),
+                ),
+                Scalar::Fixed(0) => self.each(
+                    |b| Ok((&b[..0], 0)),
+                    |out, d, v| out.put_slot(d, v),
+                    |out, d| out.put_slot(d, &[]),
+                ),
+                Scalar::Fixed(size) => self.each(
+                    |b| read::fixed(b, size),
+                    |out, d, v| out.data.add(d * size).copy_from(v.as_ptr(), size),
+                    |out, d| out.data.add(d * size).write_bytes(0, size),
+                ),
+                Scalar::Duration => self.each(
+                    |b| {
+                        let (bytes, n) = read::array::<12>(b)?;
+                        Ok((read::duration(bytes)?, n))
+                    },
+                    |out, d, (months, days, nanos)| {
+                        out.put(2 * d, (i64::from(days) << 32) | i64::from(months as u32));
+                        out.put(2 * d + 1, nanos);
+                    },
+                    |out, d| out.put(d, 0i128),
+                ),
+            }
+        }
+    }
+}
+
+/// A number that is converted: times by their units.
+#[inline(always)]
+pub(crate) fn number<C: Compact>(b: &[u8], scalar: Scalar) -> Read<i64> {
+    let Scalar::Number {
+        wide,
+        multiply,
+        divide,
+        out,
+    } = scalar
+    else {
+        unreachable!("the kind says it is a number")
+    };
+    let (value, n) = if wide {
+        read::long::<C>(b)?
+    } else {
+        let (value, n) = read::int::<C>(b)?;
+        (i64::from(value), n)
+    };
+    let error = Reason::TimeOutOfRange(value);
+    let value = value.checked_mul(multiply).ok_or(error)?;
+    let value = if divide == 1 {
+        value
+    } else {
+        value.div_euclid(divide)
+    };
+    if out == NumberOut::I32 && i32::try_from(value).is_err() {
+        return Err(error);
+    }
+    Ok((value, n))
+}
+
+#[inline(always)]
+pub(crate) fn decimal_bytes<C: Compact>(b: &[u8], scalar: Scalar) -> Read<&[u8]> {
+    match scalar {
+        Scalar::Decimal {
+            fixed: Some(size), ..
+        } => read::fixed(b, size),
+        _ => read::bytes::<C>(b),
+    }
+}
