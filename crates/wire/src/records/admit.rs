@@ -18,16 +18,6 @@ pub struct Admitted {
     pub max_timestamp_index: u32,
 }
 
-impl Admitted {
-    /// The batch with the broker's time, as a topic with `message.timestamp.type=LogAppendTime`
-    /// keeps it. Copies it.
-    pub fn with_log_append_time(&self, timestamp: i64) -> Result<Batch> {
-        let mut bytes = self.batch.bytes().to_vec();
-        patch::timestamps(&mut bytes, TimestampType::LogAppendTime, timestamp);
-        Batch::try_from(Bytes::from(bytes))
-    }
-}
-
 /// Checks a producer's payload for one partition, whatever its format, and takes it apart into
 /// batches.
 ///
@@ -40,21 +30,18 @@ impl Admitted {
 /// may be appended then.
 pub fn admit(payload: Bytes, limits: &Limits) -> Result<Vec<Admitted>> {
     if magic(&payload).is_some_and(|magic| magic < 2) {
-        let batch = legacy::convert(payload, limits)?;
-        return Ok(vec![admit_batch(batch, limits)?]);
+        let (batch, records) = legacy::builder(payload, limits)?.finish_with_records()?;
+        return Ok(vec![Admitted::new(batch, records)?]);
     }
     let mut admitted = Vec::with_capacity(1);
-    let mut decompressed_bytes_left = limits.decompressed_bytes_max;
+    // The limit is the whole payload's, or many small bombs would be one large one.
+    let mut limits = limits.clone();
     for batch in Batch::parse_all(payload) {
-        // The limit is the whole payload's, or many small bombs would be one large one.
-        let limits = Limits {
-            decompressed_bytes_max: decompressed_bytes_left,
-            ..limits.clone()
-        };
-        let batch = admit_batch(batch?, &limits)?;
-        decompressed_bytes_left =
-            decompressed_bytes_left.saturating_sub(batch.records.bytes().len());
-        admitted.push(batch);
+        let batch = batch?;
+        batch.check()?;
+        let records = batch.records(&limits)?;
+        limits.decompressed_bytes_max -= records.bytes().len().min(limits.decompressed_bytes_max);
+        admitted.push(Admitted::new(batch, records)?);
     }
     if admitted.is_empty() {
         return Err(BatchFault::Empty.into());
@@ -62,39 +49,54 @@ pub fn admit(payload: Bytes, limits: &Limits) -> Result<Vec<Admitted>> {
     Ok(admitted)
 }
 
-fn admit_batch(batch: Batch, limits: &Limits) -> Result<Admitted> {
-    batch.check()?;
-    let records = batch.records(limits)?;
-    let (mut max_timestamp, mut max_timestamp_index) = (-1, 0);
-    let mut in_order = true;
-    for (index, record) in records.iter().enumerate() {
-        let record = record?;
-        in_order &= record.offset.wrapping_sub(batch.base_offset) == index as i64;
-        if record.timestamp > max_timestamp {
-            (max_timestamp, max_timestamp_index) = (record.timestamp, index as u32);
+impl Admitted {
+    /// Reads every record, and corrects the batch where the records don't agree with it.
+    fn new(batch: Batch, records: Records) -> Result<Self> {
+        let (mut max_timestamp, mut max_timestamp_index) = (-1, 0);
+        let mut in_order = true;
+        for (index, record) in (0u32..).zip(&records) {
+            let record = record?;
+            in_order &= record.offset.wrapping_sub(batch.base_offset) == i64::from(index);
+            if record.timestamp > max_timestamp {
+                (max_timestamp, max_timestamp_index) = (record.timestamp, index);
+            }
         }
+        let (batch, records) = if !in_order {
+            renumber(&batch, &records)?
+        } else if max_timestamp != batch.max_timestamp {
+            (
+                with_timestamps(&batch, TimestampType::CreateTime, max_timestamp)?,
+                records,
+            )
+        } else {
+            (batch, records)
+        };
+        Ok(Self {
+            batch,
+            records,
+            max_timestamp,
+            max_timestamp_index,
+        })
     }
-    let (batch, records) = if !in_order {
-        let batch = renumber(&batch, &records)?;
-        let records = batch.records(limits)?;
-        (batch, records)
-    } else if max_timestamp != batch.max_timestamp {
-        let mut bytes = batch.into_bytes().to_vec();
-        patch::timestamps(&mut bytes, TimestampType::CreateTime, max_timestamp);
-        (Batch::try_from(Bytes::from(bytes))?, records)
-    } else {
-        (batch, records)
-    };
-    Ok(Admitted {
-        batch,
-        records,
-        max_timestamp,
-        max_timestamp_index,
-    })
+
+    /// The batch with the broker's time in milliseconds, as a topic with
+    /// `message.timestamp.type=LogAppendTime` keeps it. Copies it.
+    ///
+    /// # Errors
+    /// None for an admitted batch.
+    pub fn with_log_append_time(&self, timestamp: i64) -> Result<Batch> {
+        with_timestamps(&self.batch, TimestampType::LogAppendTime, timestamp)
+    }
+}
+
+fn with_timestamps(batch: &Batch, of: TimestampType, max_timestamp: i64) -> Result<Batch> {
+    let mut bytes = batch.bytes().to_vec();
+    patch::timestamps(&mut bytes, of, max_timestamp);
+    Batch::try_from(Bytes::from(bytes))
 }
 
 /// The same records with offsets that count up.
-fn renumber(batch: &Batch, records: &Records) -> Result<Batch> {
+fn renumber(batch: &Batch, records: &Records) -> Result<(Batch, Records)> {
     let mut builder = BatchBuilder::new(batch.attributes.compression()?)
         .base_offset(batch.base_offset)
         .leader_epoch(batch.leader_epoch)
@@ -107,5 +109,5 @@ fn renumber(batch: &Batch, records: &Records) -> Result<Batch> {
         let headers = record.headers.map(|Header { key, value }| (key, value));
         builder.append_with(record.timestamp, record.key, record.value, headers)?;
     }
-    builder.finish()
+    builder.finish_with_records()
 }

@@ -11,7 +11,7 @@ use crate::{
 pub const HEADER_BYTES: usize = 61;
 
 /// Bytes of a batch that its length field doesn't count: the base offset and the field itself.
-const UNCOUNTED_BYTES: usize = 12;
+pub(crate) const UNCOUNTED_BYTES: usize = 12;
 
 /// Where the CRC's span starts: the base offset, the length, the leader epoch, the magic byte and
 /// the CRC itself lie before it.

@@ -2,7 +2,11 @@ use bytes::{BufMut, Bytes};
 
 use crate::{
     Error, Result,
-    records::{Attributes, Batch, Compression, TimestampType, batch::HEADER_BYTES, patch},
+    records::{
+        Attributes, Batch, Compression, Records, TimestampType,
+        batch::{HEADER_BYTES, UNCOUNTED_BYTES},
+        patch,
+    },
 };
 
 /// Makes a record batch of format 2, record by record.
@@ -170,19 +174,33 @@ impl BatchBuilder {
     /// # Errors
     /// [`Error::TooLong`] if it is larger than its length can say, [`Error::Compression`] if it
     /// doesn't compress.
-    pub fn finish(mut self) -> Result<Batch> {
+    pub fn finish(self) -> Result<Batch> {
+        self.finish_with_body().map(|(batch, _)| batch)
+    }
+
+    /// The batch, and its records as they are without compression.
+    pub(crate) fn finish_with_records(self) -> Result<(Batch, Records)> {
+        let (batch, body) = self.finish_with_body()?;
+        let body = body.map_or_else(|| batch.body(), Bytes::from);
+        let records = Records::new(&batch, body)?;
+        Ok((batch, records))
+    }
+
+    /// The batch, and the uncompressed records if they differ from those in the batch.
+    fn finish_with_body(mut self) -> Result<(Batch, Option<Vec<u8>>)> {
+        let mut body = None;
         if self.compression != Compression::None {
-            let body = self.buffer.get(HEADER_BYTES..).unwrap_or_default();
-            let compressed = self.compression.compress(body)?;
-            self.buffer.truncate(HEADER_BYTES);
-            self.buffer.extend_from_slice(&compressed);
+            let plain = self.buffer.split_off(HEADER_BYTES);
+            self.buffer
+                .extend_from_slice(&self.compression.compress(&plain)?);
+            body = Some(plain);
         }
-        let length = self.buffer.len() - 12;
+        let length = self.buffer.len() - UNCOUNTED_BYTES;
         let length = i32::try_from(length).map_err(|_| Error::TooLong {
             length,
             length_max: i32::MAX as usize,
         })?;
-        let mut header = Vec::with_capacity(HEADER_BYTES);
+        let mut header = self.buffer.as_mut_slice();
         header.put_i64(self.base_offset);
         header.put_i32(length);
         header.put_i32(self.leader_epoch);
@@ -196,9 +214,8 @@ impl BatchBuilder {
         header.put_i16(self.producer_epoch);
         header.put_i32(self.base_sequence);
         header.put_i32(self.count);
-        self.buffer.splice(..HEADER_BYTES, header);
         patch::crc(&mut self.buffer);
-        Batch::try_from(Bytes::from(self.buffer))
+        Ok((Batch::try_from(Bytes::from(self.buffer))?, body))
     }
 }
 

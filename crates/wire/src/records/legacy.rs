@@ -65,6 +65,10 @@ pub fn messages(set: Bytes) -> impl Iterator<Item = Result<Message>> {
 /// # Errors
 /// The first fault; [`Error::code`] says what to answer.
 pub fn convert(set: Bytes, limits: &Limits) -> Result<Batch> {
+    builder(set, limits)?.finish()
+}
+
+pub(crate) fn builder(set: Bytes, limits: &Limits) -> Result<BatchBuilder> {
     let mut builder: Option<BatchBuilder> = None;
     let mut decompressed_bytes_left = limits.decompressed_bytes_max;
     for (index, message) in (0..).zip(messages(set)) {
@@ -100,7 +104,7 @@ pub fn convert(set: Bytes, limits: &Limits) -> Result<Batch> {
         }
     }
     match builder {
-        Some(builder) if !builder.is_empty() => builder.finish(),
+        Some(builder) if !builder.is_empty() => Ok(builder),
         _ => Err(BatchFault::Empty.into()),
     }
 }
