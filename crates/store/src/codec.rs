@@ -21,8 +21,8 @@ pub(crate) enum DecodeError {
     Utf8 { what: &'static str },
     #[error("{what} is {value}, which no version of this format writes")]
     Unknown { what: &'static str, value: u64 },
-    #[error("{what} does not hold: {why}")]
-    Invalid { what: &'static str, why: String },
+    #[error("{0}")]
+    Batch(String),
 }
 
 type Result<T> = std::result::Result<T, DecodeError>;

@@ -1,10 +1,12 @@
 //! What the store's handles, its writer and its keeper share.
 
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use uuid::Uuid;
 
 use crate::config::StoreConfig;
+use crate::log::entry::PartitionKey;
 use crate::log::queue::Queue;
 use crate::log::segments::Segments;
 use crate::log::storage::Storage;
@@ -22,6 +24,8 @@ pub(crate) struct Shared {
     state: RwLock<State>,
     tail: Mutex<Tail>,
     pub(crate) segments: Segments,
+    /// What tables have taken, by partition: the next offset each of them needs.
+    retained: Mutex<HashMap<PartitionKey, i64>>,
 }
 
 impl Shared {
@@ -42,6 +46,7 @@ impl Shared {
             state: RwLock::new(state),
             tail: Mutex::new(tail),
             segments,
+            retained: Mutex::default(),
         }
     }
 
@@ -52,6 +57,10 @@ impl Shared {
     /// For the writer alone.
     pub(crate) fn state_mut(&self) -> RwLockWriteGuard<'_, State> {
         self.state.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn retained(&self) -> MutexGuard<'_, HashMap<PartitionKey, i64>> {
+        self.retained.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(crate) fn tail(&self) -> MutexGuard<'_, Tail> {

@@ -12,6 +12,8 @@
 //! ```
 
 use super::storage::{Storage, get_all};
+use fletch_wire::records::crc32c;
+
 use crate::codec::{DecodeError, Reader, Write};
 use crate::error::StoreError;
 use crate::state::{self, State};
@@ -36,7 +38,7 @@ pub(crate) fn encode(next: u64, state: &State) -> Vec<u8> {
     out.put_u32(0);
     out.put_u64(next);
     out.put(&body);
-    let crc = crc32c::crc32c(&out[CRC_COVERS_FROM..]);
+    let crc = crc32c(&out[CRC_COVERS_FROM..]);
     out[CRC_COVERS_FROM - 4..CRC_COVERS_FROM].copy_from_slice(&crc.to_le_bytes());
     out
 }
@@ -57,7 +59,7 @@ pub(crate) fn decode(name: &str, bytes: &[u8]) -> Result<(u64, State), StoreErro
         return Err(corrupt("this is not a checkpoint".to_owned()));
     }
     let covered = bytes.get(CRC_COVERS_FROM..).unwrap_or_default();
-    if crc32c::crc32c(covered) != crc {
+    if crc32c(covered) != crc {
         return Err(corrupt("the checksum does not fit".to_owned()));
     }
     if version > VERSION {

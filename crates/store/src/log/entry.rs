@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
+use fletch_wire::records::BatchHeader;
 use uuid::Uuid;
 
-use crate::batch::{BatchHeader, CRC_COVERS_FROM};
+use crate::batch::CRC_COVERS_FROM;
 use crate::codec::{DecodeError, Reader, Write};
 
 /// One partition of one topic, by the topic's id: a topic created anew under an old name does
@@ -198,11 +199,15 @@ impl Entry {
             kind::PRODUCED => {
                 let key = PartitionKey::read(&mut reader)?;
                 let bytes = payload.slice(BATCH_AT.min(payload.len())..);
-                let header = BatchHeader::peek(&bytes).ok_or(DecodeError::Truncated {
-                    what: "batch header",
-                    need: crate::batch::HEADER_BYTES,
-                    have: bytes.len(),
-                })?;
+                let header = BatchHeader::parse(&bytes)
+                    .map_err(|error| DecodeError::Batch(error.to_string()))?;
+                if header.bytes != bytes.len() {
+                    return Err(DecodeError::Batch(format!(
+                        "the batch says it has {} bytes; there are {}",
+                        header.bytes,
+                        bytes.len()
+                    )));
+                }
                 return Ok(Self::Produced(ProducedBatch { key, header, bytes }));
             }
             kind::TOPIC_CREATED => Self::TopicCreated {

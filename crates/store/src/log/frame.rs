@@ -1,7 +1,7 @@
 //! Frames: one entry each, with a checksum, in the order of the log.
 //!
 //! ```text
-//! 0   u32  CRC32C of bytes 4..28, seeded with the segment's salt
+//! 0   u32  CRC32C of this header with the segment's salt in place of these four bytes
 //! 4   u32  payload length
 //! 8   u32  CRC32C of the payload; of a produced batch, of the part before its own CRC begins
 //! 12  u32  where in the segment the flush began that wrote this frame
@@ -16,7 +16,10 @@
 
 use std::io::IoSlice;
 
-use super::entry::{BATCH_COVERED, Entry};
+use fletch_wire::records::crc32c;
+
+use super::entry::{BATCH_AT, BATCH_COVERED, Entry};
+use crate::batch::CRC_COVERS_FROM;
 use crate::codec::{Reader, Write};
 
 pub(crate) const FRAME_HEADER_BYTES: usize = 28;
@@ -90,7 +93,7 @@ impl FrameHeader {
             return false;
         }
         if !Entry::is_produced(self.kind) {
-            return crc32c::crc32c(payload) == self.payload_crc;
+            return crc32c(payload) == self.payload_crc;
         }
         // The covered part holds the batch's CRC, and that covers the rest.
         let Some((covered, rest)) = payload.split_at_checked(BATCH_COVERED) else {
@@ -99,13 +102,14 @@ impl FrameHeader {
         let Some(batch_crc) = covered.last_chunk() else {
             return false;
         };
-        crc32c::crc32c(covered) == self.payload_crc
-            && crc32c::crc32c(rest) == u32::from_be_bytes(*batch_crc)
+        crc32c(covered) == self.payload_crc && crc32c(rest) == u32::from_be_bytes(*batch_crc)
     }
 }
 
 fn header_crc(header: &[u8; FRAME_HEADER_BYTES], salt: u32) -> u32 {
-    crc32c::crc32c_append(salt, &header[4..])
+    let mut salted = *header;
+    salted[..4].copy_from_slice(&salt.to_le_bytes());
+    crc32c(&salted)
 }
 
 /// The size on disk of a frame with a payload of `payload_bytes`.
@@ -159,12 +163,16 @@ impl FlushBuffer {
         self.own.resize(header_at + FRAME_HEADER_BYTES, 0);
         let batch = entry.write(&mut self.own);
         let own_payload = &self.own[header_at + FRAME_HEADER_BYTES..];
-        let covered = BATCH_COVERED.saturating_sub(own_payload.len());
-        let payload_crc = crc32c::crc32c_append(
-            crc32c::crc32c(own_payload),
-            batch.get(..covered).unwrap_or(batch),
-        );
         let payload_bytes = own_payload.len() + batch.len();
+        let payload_crc = match batch.get(..CRC_COVERS_FROM) {
+            None => crc32c(own_payload),
+            Some(front) => {
+                let mut covered = [0; BATCH_COVERED];
+                covered[..BATCH_AT].copy_from_slice(own_payload);
+                covered[BATCH_AT..].copy_from_slice(front);
+                crc32c(&covered)
+            }
+        };
         let header = FrameHeader {
             payload_bytes: u32::try_from(payload_bytes).unwrap_or(u32::MAX),
             payload_crc,

@@ -15,10 +15,12 @@
 //! over the segments. Header, rows and entries are each followed by their own CRC32C.
 
 use std::collections::HashMap;
+use std::ops::ControlFlow;
 
 use super::entry::PartitionKey;
 use super::storage::Storage;
-use crate::batch::BatchHeader;
+use fletch_wire::records::{BatchHeader, crc32c};
+
 use crate::codec::{DecodeError, Reader, Write};
 use crate::error::StoreError;
 
@@ -27,8 +29,8 @@ const VERSION: u32 = 1;
 const HEADER_BYTES: usize = 64;
 const ROW_BYTES: usize = 56;
 const ENTRY_BYTES: usize = 32;
-/// Rows or entries read at once when going through many.
-const CHUNK: usize = 512;
+/// Rows read at once when going through all.
+const ROWS_AT_ONCE: u32 = 512;
 
 /// The object that is segment `number`'s index.
 pub(crate) fn index_name(number: u64) -> String {
@@ -56,7 +58,8 @@ impl IndexEntry {
             base_offset,
             last_offset_delta: header.last_offset_delta,
             position,
-            bytes: header.bytes,
+            // A batch fits a segment, whose positions are 32 bits wide.
+            bytes: u32::try_from(header.bytes).unwrap_or(u32::MAX),
             // Some clients leave the timestamp unset; retention by time still has to end.
             max_timestamp: match header.max_timestamp {
                 unset if unset < 0 => time_ms,
@@ -106,11 +109,6 @@ impl MemoryIndex {
     /// A partition's batches, by offset.
     pub(crate) fn entries(&self, key: PartitionKey) -> &[IndexEntry] {
         self.partitions.get(&key).map_or(&[], Vec::as_slice)
-    }
-
-    /// The partitions that have batches here.
-    pub(crate) fn keys(&self) -> impl Iterator<Item = PartitionKey> {
-        self.partitions.keys().copied()
     }
 }
 
@@ -195,14 +193,14 @@ impl FrozenIndex {
 /// Ends a piece of `bytes` bytes with the checksum of what it has.
 fn close(out: &mut Vec<u8>, bytes: usize) {
     let start = out.len() + 4 - bytes;
-    let crc = crc32c::crc32c(&out[start..]);
+    let crc = crc32c(&out[start..]);
     out.put_u32(crc);
 }
 
 /// The fields of a piece that [`close`] ended.
 fn opened(piece: &[u8]) -> Option<&[u8]> {
     let (fields, crc) = piece.split_last_chunk::<4>()?;
-    (crc32c::crc32c(fields).to_le_bytes() == *crc).then_some(fields)
+    (crc32c(fields).to_le_bytes() == *crc).then_some(fields)
 }
 
 /// The index of a sealed segment: what is needed to read it.
@@ -420,26 +418,31 @@ impl SealedIndex {
         }
     }
 
-    /// Calls `visit` with every row until it says no.
+    /// Calls `visit` with every row until it breaks off or fails.
     pub(crate) fn visit_rows(
         &self,
         storage: &dyn Storage,
-        mut visit: impl FnMut(&Row) -> bool,
+        mut visit: impl FnMut(&Row) -> Result<ControlFlow<()>, StoreError>,
     ) -> Result<(), StoreError> {
-        match self {
+        let file = match self {
             Self::Frozen(frozen) => {
-                frozen.rows.iter().all(visit);
-            }
-            Self::File(file) => {
-                let mut first = 0;
-                while first < file.rows {
-                    let rows = file.rows(storage, first, CHUNK as u32)?;
-                    if rows.is_empty() || !rows.iter().all(&mut visit) {
+                for row in &frozen.rows {
+                    if visit(row)?.is_break() {
                         break;
                     }
-                    first += CHUNK as u32;
+                }
+                return Ok(());
+            }
+            Self::File(file) => file,
+        };
+        let mut first = 0;
+        while first < file.rows {
+            for row in file.rows(storage, first, ROWS_AT_ONCE)? {
+                if visit(&row)?.is_break() {
+                    return Ok(());
                 }
             }
+            first += ROWS_AT_ONCE;
         }
         Ok(())
     }

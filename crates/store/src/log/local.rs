@@ -1,9 +1,9 @@
 //! The log's storage in a local directory.
 //!
 //! ```text
-//! <path>/LOCK                             held while the store is open
-//! <path>/log/00000000000000000001.log     segments, preallocated, cut to size when sealed
-//! <path>/log/<object name>                objects, written beside and renamed into place
+//! LOCK                        held while the store is open
+//! 00000000000000000001.log    segments, preallocated, cut to size when sealed
+//! <object name>               objects, written beside and renamed into place
 //! ```
 
 use std::collections::HashMap;
@@ -19,6 +19,7 @@ use super::storage::{Appender, ListedSegment, Storage};
 use crate::error::StoreError;
 
 const SEGMENT_SUFFIX: &str = ".log";
+const LOCK_NAME: &str = "LOCK";
 const TEMPORARY_SUFFIX: &str = ".tmp";
 /// Segments kept open for reading.
 const OPEN_FILES_MAX: usize = 64;
@@ -37,11 +38,11 @@ impl LocalStorage {
     /// Opens the directory, making it when it is not there, and takes its lock, which is given
     /// back when the value is dropped, or the process ends however it ends.
     pub(crate) fn open(path: &Path) -> Result<Self, StoreError> {
-        let directory = path.join("log");
+        let directory = path.to_owned();
         fs::create_dir_all(&directory).map_err(|error| {
             StoreError::io(format!("make directory {}", directory.display()), error)
         })?;
-        let lock_path = path.join("LOCK");
+        let lock_path = path.join(LOCK_NAME);
         let io_error = |error| StoreError::io(format!("lock {}", lock_path.display()), error);
         let lock = OpenOptions::new()
             .create(true)
@@ -164,7 +165,11 @@ impl Storage for LocalStorage {
 
     fn objects(&self) -> io::Result<Vec<String>> {
         let mut names = self.names()?;
-        names.retain(|name| !name.ends_with(SEGMENT_SUFFIX) && !name.ends_with(TEMPORARY_SUFFIX));
+        names.retain(|name| {
+            !name.ends_with(SEGMENT_SUFFIX)
+                && !name.ends_with(TEMPORARY_SUFFIX)
+                && name != LOCK_NAME
+        });
         Ok(names)
     }
 

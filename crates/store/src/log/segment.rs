@@ -13,6 +13,8 @@ use uuid::Uuid;
 use super::entry::Entry;
 use super::frame::{FRAME_ALIGN, FRAME_HEADER_BYTES, FrameHeader};
 use super::storage::Storage;
+use fletch_wire::records::crc32c;
+
 use crate::codec::{Reader, Write};
 use crate::error::StoreError;
 
@@ -59,7 +61,7 @@ impl SegmentHeader {
         out.put_i64(self.created_ms);
         out.put_uuid(self.cluster_id);
         out.put(&[0; 12]);
-        let crc = crc32c::crc32c(&out);
+        let crc = crc32c(&out);
         out.put_u32(crc);
         out
     }
@@ -81,7 +83,7 @@ impl SegmentHeader {
         if !fields.starts_with(MAGIC) {
             return Err(corrupt("this is not a segment".to_owned()));
         }
-        if crc32c::crc32c(fields).to_le_bytes() != *crc {
+        if crc32c(fields).to_le_bytes() != *crc {
             return Err(corrupt("the header's checksum does not fit".to_owned()));
         }
         let mut reader = Reader::new(fields);

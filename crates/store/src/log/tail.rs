@@ -115,7 +115,12 @@ impl Tail {
                 break;
             }
             left = left.saturating_sub(batch.bytes.len());
-            read.push(StoredBatch::new(batch.base_offset, batch.bytes.clone()));
+            let delta = i32::try_from(batch.last_offset - batch.base_offset).unwrap_or(i32::MAX);
+            read.push(StoredBatch::new(
+                batch.base_offset,
+                delta,
+                batch.bytes.clone(),
+            ));
         }
         Some(read)
     }

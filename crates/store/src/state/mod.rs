@@ -16,6 +16,7 @@ use uuid::Uuid;
 
 use self::producers::{Accepted, Judgement, Producers};
 pub(crate) use self::snapshot::decode;
+use crate::batch;
 use crate::log::entry::{Entry, PartitionKey, ProducedBatch, ProducerLimits};
 use crate::topic::{Topic, collision_key};
 
@@ -146,8 +147,8 @@ impl State {
         }
     }
 
-    fn append(&mut self, batch: &ProducedBatch) -> Result<Outcome, Refusal> {
-        let ProducedBatch { key, header, .. } = batch;
+    fn append(&mut self, produced: &ProducedBatch) -> Result<Outcome, Refusal> {
+        let ProducedBatch { key, header, .. } = produced;
         let partition = self
             .topics
             .get_mut(&key.topic_id)
@@ -169,14 +170,11 @@ impl State {
                 }));
             }
         }
-        let log_append_time_ms = match header.is_log_append_time() {
-            true => header.max_timestamp,
-            false => -1,
-        };
+        let log_append_time_ms = batch::log_append_time_ms(header);
         if header.producer_id >= 0 {
             let accepted = Accepted {
                 base_sequence: header.base_sequence,
-                last_sequence: header.last_sequence(),
+                last_sequence: batch::last_sequence(header),
                 base_offset,
                 log_append_time_ms,
             };
@@ -282,11 +280,6 @@ impl State {
 
     pub(crate) fn cluster_id(&self) -> Uuid {
         self.cluster_id
-    }
-
-    /// Entries applied since the log began.
-    pub(crate) fn applied(&self) -> u64 {
-        self.applied
     }
 
     pub(crate) fn producer_limits(&self) -> ProducerLimits {

@@ -16,7 +16,9 @@
 use std::collections::{BTreeMap, HashMap, VecDeque};
 
 use super::Refusal;
-use crate::batch::{BatchHeader, add_sequence};
+use fletch_wire::records::BatchHeader;
+
+use crate::batch::{add_sequence, last_sequence};
 use crate::log::entry::{PartitionKey, ProducerLimits};
 
 /// Batches remembered of each producer and partition.
@@ -121,9 +123,9 @@ impl Producers {
         }
         let mut expected = 0;
         if header.producer_epoch == producer.epoch {
-            let last_sequence = header.last_sequence();
+            let last = last_sequence(header);
             let same = |known: &&Accepted| {
-                known.base_sequence == header.base_sequence && known.last_sequence == last_sequence
+                known.base_sequence == header.base_sequence && known.last_sequence == last
             };
             if let Some(known) = producer.window.iter().find(same) {
                 return Ok(Judgement::Duplicate(*known));

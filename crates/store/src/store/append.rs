@@ -9,7 +9,7 @@ use tokio::sync::oneshot;
 use uuid::Uuid;
 
 use super::Store;
-use crate::batch::BatchHeader;
+use crate::batch;
 use crate::error::{AppendError, StoreError};
 use crate::log::entry::{Entry, PartitionKey, ProducedBatch};
 use crate::log::queue::{Answer, Rejection};
@@ -56,7 +56,7 @@ impl Store {
             topic_id,
             partition,
         };
-        let header = BatchHeader::check(&batch)?;
+        let header = batch::check(&batch)?;
         if self.shared().state().bounds(key).is_none() {
             return Err(AppendError::UnknownPartition {
                 topic_id,

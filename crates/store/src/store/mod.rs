@@ -1,7 +1,9 @@
 //! The handle that everybody else uses.
 
 mod append;
+mod offsets;
 mod read;
+mod retention;
 mod topics;
 
 use std::sync::Arc;
@@ -12,6 +14,7 @@ use uuid::Uuid;
 
 pub use self::append::Ticket;
 pub use self::read::Watermarks;
+pub use self::retention::Retained;
 use crate::config::StoreConfig;
 use crate::error::StoreError;
 use crate::log::entry::{Entry, ProducerLimits};
@@ -40,6 +43,8 @@ struct Inner {
     room: Arc<Semaphore>,
     cluster_id: String,
     finished: watch::Receiver<Option<Result<(), StoreError>>>,
+    /// Retention is applied once at a time.
+    retention: tokio::sync::Mutex<()>,
 }
 
 impl Drop for Inner {
@@ -131,6 +136,7 @@ impl Store {
                 room: Arc::new(Semaphore::new(queue_bytes_max)),
                 cluster_id: cluster_id_text(cluster_id),
                 finished,
+                retention: tokio::sync::Mutex::new(()),
             }),
         })
     }

@@ -21,6 +21,8 @@ use crate::shared::Shared;
 const ENTRIES_MAX: usize = 1024;
 /// Batches this near to each other in a segment are read by one call.
 const GAP_BYTES_MAX: u64 = 16 * 1024;
+/// Removals of segments under way that one read bears with.
+const RETRIES_MAX: usize = 16;
 
 /// What of a partition can be read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -117,6 +119,7 @@ impl Shared {
         let mut batches = Vec::new();
         let mut next = offset;
         let mut left = bytes_max;
+        let mut retries = RETRIES_MAX;
         loop {
             // A segment may be taken away or sealed between being found and being read.
             let high = match self.check(key, next) {
@@ -130,7 +133,7 @@ impl Shared {
             let found = match self.locate(key, next) {
                 Ok(Some(found)) => found,
                 Ok(None) => continue,
-                Err(error) if self.was_removed(&error) => continue,
+                Err(error) if was_removed(&error, &mut retries) => continue,
                 Err(error) => return Err(error.into()),
             };
             let entries = fitting(&found.entries, left, batches.is_empty());
@@ -139,7 +142,7 @@ impl Shared {
             }
             match self.read_batches(&found, entries, key) {
                 Ok(read) => batches.extend(read),
-                Err(error) if self.was_removed(&error) => continue,
+                Err(error) if was_removed(&error, &mut retries) => continue,
                 Err(error) => return Err(error.into()),
             }
             left = entries.iter().fold(left, |left, entry| {
@@ -153,10 +156,6 @@ impl Shared {
             }
         }
         Ok(batches)
-    }
-
-    fn was_removed(&self, error: &StoreError) -> bool {
-        matches!(error, StoreError::Io { source, .. } if source.kind() == std::io::ErrorKind::NotFound)
     }
 
     /// The segment that holds `offset`, and the partition's batches in it from there on. `None`
@@ -202,7 +201,7 @@ impl Shared {
     }
 
     /// Reads batches of one segment, those that lie close together by one call.
-    fn read_batches(
+    pub(crate) fn read_batches(
         &self,
         located: &Located,
         entries: &[IndexEntry],
@@ -238,18 +237,34 @@ impl Shared {
                 let batch = batch_at(&buffer, at, entry, key, located.salt).map_err(|reason| {
                     StoreError::corrupt(segment_name(located.number), entry.position, reason)
                 })?;
-                batches.push(StoredBatch::new(entry.base_offset, batch));
+                batches.push(StoredBatch::new(
+                    entry.base_offset,
+                    entry.last_offset_delta,
+                    batch,
+                ));
             }
         }
         Ok(batches)
     }
 }
 
+/// Whether a segment was removed while it was read, and it is worth looking again.
+fn was_removed(error: &StoreError, retries: &mut usize) -> bool {
+    let StoreError::Io { source, .. } = error else {
+        return false;
+    };
+    if source.kind() != std::io::ErrorKind::NotFound || *retries == 0 {
+        return false;
+    }
+    *retries -= 1;
+    true
+}
+
 /// Batches found in a segment.
 #[derive(Debug)]
 pub(crate) struct Located {
-    number: u64,
-    salt: u32,
+    pub(crate) number: u64,
+    pub(crate) salt: u32,
     pub(crate) entries: Vec<IndexEntry>,
 }
 
@@ -302,7 +317,9 @@ fn batch_at(
         return Err("the frame's checksum does not fit".to_owned());
     }
     match Entry::read(header.kind, &payload) {
-        Ok(Entry::Produced(batch)) if batch.key == key && batch.header.bytes == entry.bytes => {
+        Ok(Entry::Produced(batch))
+            if batch.key == key && batch.header.bytes == entry.bytes as usize =>
+        {
             Ok(batch.bytes)
         }
         Ok(_) => Err("this is not the entry that the index says it is".to_owned()),

@@ -1,14 +1,18 @@
 //! Batches for tests.
+#![allow(dead_code, reason = "each test binary uses some of it")]
 
 use bytes::Bytes;
+use fletch_wire::records::{BatchBuilder, Compression};
 
 /// What a test says about a batch.
 #[derive(Debug, Clone, Copy)]
-pub struct Produce {
-    pub records: i32,
-    pub value_bytes: usize,
-    pub timestamp: i64,
-    pub producer: Option<(i64, i16, i32)>,
+pub(crate) struct Produce {
+    pub(crate) records: usize,
+    pub(crate) value_bytes: usize,
+    /// Of the first record; each further one has the next millisecond.
+    pub(crate) timestamp: i64,
+    /// Id, epoch, first sequence.
+    pub(crate) producer: Option<(i64, i16, i32)>,
 }
 
 impl Default for Produce {
@@ -22,44 +26,17 @@ impl Default for Produce {
     }
 }
 
-fn varint(out: &mut Vec<u8>, value: i64) {
-    let mut value = ((value << 1) ^ (value >> 63)) as u64;
-    while value >= 0x80 {
-        out.push(value as u8 | 0x80);
-        value >>= 7;
+/// The batch of it.
+pub(crate) fn batch(produce: Produce) -> Bytes {
+    let mut builder = BatchBuilder::new(Compression::None);
+    if let Some((id, epoch, sequence)) = produce.producer {
+        builder = builder.producer(id, epoch, sequence);
     }
-    out.push(value as u8);
-}
-
-/// An uncompressed batch, built independently of the code under test.
-pub fn batch(produce: Produce) -> Bytes {
-    let (producer_id, epoch, sequence) = produce.producer.unwrap_or((-1, -1, -1));
-    let mut body = Vec::new();
-    body.extend(0i16.to_be_bytes());
-    body.extend((produce.records - 1).to_be_bytes());
-    body.extend(produce.timestamp.to_be_bytes());
-    body.extend(produce.timestamp.to_be_bytes());
-    body.extend(producer_id.to_be_bytes());
-    body.extend(epoch.to_be_bytes());
-    body.extend(sequence.to_be_bytes());
-    body.extend(produce.records.to_be_bytes());
     for index in 0..produce.records {
-        let mut record = vec![0];
-        varint(&mut record, 0);
-        varint(&mut record, index.into());
-        varint(&mut record, -1);
-        varint(&mut record, produce.value_bytes as i64);
-        record.extend(std::iter::repeat_n(index as u8, produce.value_bytes));
-        varint(&mut record, 0);
-        varint(&mut body, record.len() as i64);
-        body.extend(record);
+        let value = vec![index as u8; produce.value_bytes];
+        builder
+            .append(produce.timestamp + index as i64, None, Some(&value), &[])
+            .unwrap();
     }
-    let mut out = Vec::new();
-    out.extend(0i64.to_be_bytes());
-    out.extend((body.len() as i32 + 9).to_be_bytes());
-    out.extend((-1i32).to_be_bytes());
-    out.push(2);
-    out.extend(crc32c::crc32c(&body).to_be_bytes());
-    out.extend(body);
-    out.into()
+    builder.finish().unwrap().into_bytes()
 }
