@@ -179,25 +179,11 @@ impl<'a> Checker<'a> {
                         .iter()
                         .all(|field| match counterpart(field, written) {
                             Some(written) => self.reads(field.schema, written.schema),
-                            None => self.has_default(field),
+                            None => field.default.is_some(),
                         })
             }
             (read, write) => promotes(read, write),
         }
-    }
-
-    /// Whether a field that isn't written can be filled in. An enum's default counts for a field of
-    /// that type, as it does for the Java library.
-    fn has_default(&self, field: &Field) -> bool {
-        let kind = &self.reader.node(field.schema).kind;
-        field.default.is_some()
-            || matches!(
-                kind,
-                Kind::Enum {
-                    default: Some(_),
-                    ..
-                }
-            )
     }
 }
 
@@ -229,8 +215,8 @@ impl Reasons<'_> {
                 }
             }
             (_, Kind::Union(branches)) => {
-                for branch in branches {
-                    self.tell(reader, *branch, at, deeper);
+                for (position, branch) in branches.iter().enumerate() {
+                    self.tell(reader, *branch, &at.child(position), deeper);
                 }
             }
             (Kind::Union(_), _) => {
@@ -294,7 +280,7 @@ impl Reasons<'_> {
                         Some(written) => {
                             self.tell(field.schema, written.schema, &at.child("type"), deeper);
                         }
-                        None if self.checker.has_default(field) => {}
+                        None if field.default.is_some() => {}
                         None => {
                             self.add(Reason::ReaderFieldMissingDefault(field.name.clone()), &at);
                         }
@@ -452,7 +438,7 @@ impl fmt::Display for Told<'_> {
             Reason::ReaderFieldMissingDefault(field) => {
                 write!(
                     f,
-                    "field '{field}' at '{at}' in the {reader} schema isn't in the {writer}"
+                    "field '{field}' at '{at}' in the {reader} schema is not in the {writer}"
                 )?;
                 write!(f, " schema, and has no default")?;
                 field.clone()
@@ -463,7 +449,7 @@ impl fmt::Display for Told<'_> {
             } => {
                 write!(
                     f,
-                    "at '{at}' the {reader} schema has {read}, which can't read the {write}"
+                    "at '{at}' the {reader} schema has {read}, which cannot read the {write}"
                 )?;
                 write!(f, " of the {writer} schema")?;
                 format!(

@@ -191,3 +191,6 @@ impl std::fmt::Display for Location {
         f.write_str(if self.0.is_empty() { "/" } else { &self.0 })
     }
 }
+
+#[cfg(test)]
+mod tests;

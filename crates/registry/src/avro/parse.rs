@@ -79,7 +79,8 @@ impl Parser {
             namespace: String::new(),
             name: name.name.clone(),
         };
-        match self.names.get(&name).or_else(|| self.names.get(&bare)) {
+        let fallback = self.names.get(&bare).filter(|_| !text.contains('.'));
+        match self.names.get(&name).or(fallback) {
             Some(id) => Ok(*id),
             None => at.fail(format!("{name} isn't defined before it is used")),
         }

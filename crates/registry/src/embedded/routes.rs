@@ -234,10 +234,7 @@ where
     if !body.is_empty() {
         check_media_type(&head.headers)?;
     }
-    let extended = head
-        .headers
-        .get(ACCEPT_UNKNOWN)
-        .is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"true"));
+    let extended = takes_unknown(&head.headers);
     let query = Query::parse(head.uri.query());
     Ok(Asked {
         method: head.method,
@@ -246,6 +243,15 @@ where
         extended,
         body,
     })
+}
+
+/// Whether the client takes properties that the first ones didn't know. Some say so only where they
+/// send a body; but those that tell their version at all are new enough.
+fn takes_unknown(headers: &HeaderMap) -> bool {
+    let says_so = headers
+        .get(ACCEPT_UNKNOWN)
+        .is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"true"));
+    says_so || headers.contains_key("confluent-client-version")
 }
 
 /// Only types that a web page can't send to another site without asking: or any page that is open in
