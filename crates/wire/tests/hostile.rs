@@ -41,7 +41,7 @@ fn memory_stays_flat() {
 
 /// Every place of every message, overwritten with the largest count.
 fn counts_and_lengths() {
-    let noise: Vec<u8> = (0..300u32).map(|i| (i * i * 31 >> 3) as u8).collect();
+    let noise: Vec<u8> = (0..300u32).map(|i| ((i * i * 31) >> 3) as u8).collect();
     for api in APIS {
         for version in api.versions.iter() {
             let request = support::request(api.key.0, &api.request, version, &mut Choices(&noise));
