@@ -1,1 +1,27 @@
 //! The rooms composed: listeners, one handler per API, metrics and admin HTTP.
+//!
+//! [`Server::start`] takes a [`Config`] and gives a [`Running`] server; everything else is within.
+//! The rules of the house are in `docs/ARCHITECTURE.md`; how a connection is served is in
+//! [`docs/adr/0006-connections.md`](https://github.com/fletch-rs/fletch/blob/main/docs/adr/0006-connections.md).
+#![forbid(unsafe_code)]
+
+mod addresses;
+mod admin;
+mod broker;
+pub mod config;
+mod connection;
+mod dispatch;
+mod error;
+mod handlers;
+mod kafka;
+mod listener;
+mod registry;
+mod server;
+mod telemetry;
+mod topic_config;
+
+pub use addresses::Addresses;
+pub use config::Config;
+pub use error::ServerError;
+pub use server::{Running, Server};
+pub use telemetry::{METRICS, Metric, MetricKind, Scale};

@@ -1,0 +1,392 @@
+//! Topics created, described and deleted by request.
+
+mod support;
+
+use fletch_wire::messages::create_topics::{
+    CreatableReplicaAssignment, CreatableTopic, CreatableTopicConfig,
+};
+use fletch_wire::messages::delete_topics::DeleteTopicState;
+use fletch_wire::messages::describe_configs::DescribeConfigsResource;
+use fletch_wire::messages::{
+    CreateTopicsRequest, DeleteTopicsRequest, DescribeClusterRequest, DescribeConfigsRequest,
+    FindCoordinatorRequest,
+};
+use fletch_wire::{ErrorCode, Uuid};
+use support::{Client, Server, batch};
+
+fn topic(name: &str, partitions: i32, replicas: i16) -> CreatableTopic {
+    CreatableTopic {
+        name: name.into(),
+        num_partitions: partitions,
+        replication_factor: replicas,
+        ..Default::default()
+    }
+}
+
+fn with_config(name: &str, key: &str, value: Option<&str>) -> CreatableTopic {
+    let config = CreatableTopicConfig {
+        name: key.into(),
+        value: value.map(Into::into),
+        ..Default::default()
+    };
+    CreatableTopic {
+        configs: vec![config],
+        ..topic(name, 1, 1)
+    }
+}
+
+fn create(client: &mut Client, topic: CreatableTopic) -> (ErrorCode, i32) {
+    let answer = client.call(
+        &CreateTopicsRequest {
+            topics: vec![topic],
+            ..Default::default()
+        },
+        7,
+    );
+    let result = &answer.topics[0];
+    assert_eq!(
+        result.error_code.is_none(),
+        result.error_message.is_none(),
+        "{result:?}"
+    );
+    (result.error_code, result.num_partitions)
+}
+
+#[test]
+fn topics_are_created_as_asked_or_refused_as_kafka_does() {
+    let server = Server::start(&[
+        "--topics-partitions=2",
+        "--topics-topics-max=5",
+        "--topics-partitions-max=20",
+    ]);
+    let mut client = server.client();
+    assert_eq!(create(&mut client, topic("a", 4, 1)), (ErrorCode::NONE, 4));
+    assert_eq!(
+        create(&mut client, topic("b", -1, -1)),
+        (ErrorCode::NONE, 2)
+    );
+    assert_eq!(
+        create(&mut client, topic("a", 1, 1)).0,
+        ErrorCode::TOPIC_ALREADY_EXISTS
+    );
+    assert_eq!(
+        create(&mut client, topic("a b", 1, 1)).0,
+        ErrorCode::INVALID_TOPIC_EXCEPTION
+    );
+    assert_eq!(
+        create(&mut client, topic("c", 1, 3)).0,
+        ErrorCode::INVALID_REPLICATION_FACTOR
+    );
+    assert_eq!(
+        create(&mut client, topic("c", 1, 0)).0,
+        ErrorCode::INVALID_REPLICATION_FACTOR
+    );
+    assert_eq!(
+        create(&mut client, topic("c", 0, 1)).0,
+        ErrorCode::INVALID_PARTITIONS
+    );
+    assert_eq!(
+        create(&mut client, topic("c", -2, 1)).0,
+        ErrorCode::INVALID_PARTITIONS
+    );
+    assert_eq!(
+        create(&mut client, topic("c", 15, 1)).0,
+        ErrorCode::POLICY_VIOLATION
+    );
+    let assign = |indexes: &[i32], broker: i32| CreatableTopic {
+        assignments: indexes
+            .iter()
+            .map(|index| CreatableReplicaAssignment {
+                partition_index: *index,
+                broker_ids: vec![broker],
+                ..Default::default()
+            })
+            .collect(),
+        ..topic("c", -1, -1)
+    };
+    assert_eq!(
+        create(&mut client, assign(&[0, 2], 1)).0,
+        ErrorCode::INVALID_REPLICA_ASSIGNMENT
+    );
+    assert_eq!(
+        create(&mut client, assign(&[0, 1], 9)).0,
+        ErrorCode::INVALID_REPLICA_ASSIGNMENT
+    );
+    assert_eq!(
+        create(
+            &mut client,
+            CreatableTopic {
+                num_partitions: 2,
+                ..assign(&[0, 1], 1)
+            }
+        )
+        .0,
+        ErrorCode::INVALID_REQUEST
+    );
+    assert_eq!(
+        create(&mut client, assign(&[1, 0, 2], 1)),
+        (ErrorCode::NONE, 3)
+    );
+    assert_eq!(
+        create(&mut client, with_config("d", "retention.ms", Some("x"))).0,
+        ErrorCode::INVALID_CONFIG
+    );
+    assert_eq!(
+        create(&mut client, with_config("d", "retention.ms", None)).0,
+        ErrorCode::INVALID_CONFIG
+    );
+    assert_eq!(
+        create(&mut client, with_config("d", "no.such", Some("1"))).0,
+        ErrorCode::INVALID_CONFIG
+    );
+    // Only asked whether it could be: it isn't there afterwards.
+    let request = CreateTopicsRequest {
+        topics: vec![topic("d", 1, 1)],
+        validate_only: true,
+        ..Default::default()
+    };
+    for _ in 0..2 {
+        assert_eq!(
+            client.call(&request, 7).topics[0].error_code,
+            ErrorCode::NONE
+        );
+    }
+    // A name that comes twice is refused once.
+    let request = CreateTopicsRequest {
+        topics: vec![topic("d", 1, 1), topic("d", 2, 1)],
+        ..Default::default()
+    };
+    let answer = client.call(&request, 7);
+    assert_eq!(
+        (answer.topics.len(), answer.topics[0].error_code),
+        (1, ErrorCode::INVALID_REQUEST)
+    );
+    assert_eq!(
+        create(
+            &mut client,
+            with_config("d", "max.message.bytes", Some("100"))
+        ),
+        (ErrorCode::NONE, 1)
+    );
+    assert_eq!(
+        client.produce("d", batch(&["x"])).error_code,
+        ErrorCode::NONE
+    );
+    assert_eq!(
+        client.produce("d", batch(&[&"x".repeat(100)])).error_code,
+        ErrorCode::MESSAGE_TOO_LARGE
+    );
+    assert_eq!(create(&mut client, topic("e", 1, 1)), (ErrorCode::NONE, 1));
+    assert_eq!(
+        create(&mut client, topic("f", 1, 1)).0,
+        ErrorCode::POLICY_VIOLATION,
+        "topics.topics_max"
+    );
+}
+
+#[test]
+fn topics_are_deleted_by_name_and_by_id() {
+    let server = Server::start(&[]);
+    let mut client = server.client();
+    let id = client.metadata("a").topics[0].topic_id;
+    client.metadata("b");
+    client.produce("b", batch(&["x"]));
+    let by_name = DeleteTopicsRequest {
+        topic_names: vec!["b".into(), "none".into()],
+        ..Default::default()
+    };
+    let answer = client.call(&by_name, 5);
+    let codes: Vec<_> = answer
+        .responses
+        .iter()
+        .map(|topic| topic.error_code)
+        .collect();
+    assert_eq!(
+        codes,
+        [ErrorCode::NONE, ErrorCode::UNKNOWN_TOPIC_OR_PARTITION]
+    );
+    let state = |name: Option<&str>, topic_id| DeleteTopicState {
+        name: name.map(Into::into),
+        topic_id,
+        ..Default::default()
+    };
+    let topics = vec![
+        state(None, id),
+        state(None, Uuid::from_u128(3)),
+        state(None, Uuid::nil()),
+        state(Some("a"), id),
+    ];
+    let answer = client.call(
+        &DeleteTopicsRequest {
+            topics,
+            ..Default::default()
+        },
+        6,
+    );
+    let codes: Vec<_> = answer
+        .responses
+        .iter()
+        .map(|topic| topic.error_code)
+        .collect();
+    assert_eq!(
+        codes,
+        [
+            ErrorCode::NONE,
+            ErrorCode::UNKNOWN_TOPIC_ID,
+            ErrorCode::INVALID_REQUEST,
+            ErrorCode::INVALID_REQUEST
+        ]
+    );
+    assert_eq!(answer.responses[0].name.as_deref(), Some("a"));
+    // A topic of the same name is another topic, and empty.
+    assert_ne!(client.metadata("a").topics[0].topic_id, id);
+    client.metadata("b");
+    assert_eq!(client.values("b", 0), []);
+}
+
+#[test]
+fn configs_are_described_with_where_they_come_from() {
+    let server = Server::start(&["--kafka-batch-bytes-max=5000"]);
+    let mut client = server.client();
+    assert_eq!(
+        create(&mut client, with_config("t", "retention.ms", Some("1000"))).0,
+        ErrorCode::NONE
+    );
+    let resource = |resource_type, name: &str| DescribeConfigsResource {
+        resource_type,
+        resource_name: name.into(),
+        ..Default::default()
+    };
+    let request = DescribeConfigsRequest {
+        resources: vec![
+            resource(2, "t"),
+            resource(2, "none"),
+            resource(4, "1"),
+            resource(4, "2"),
+            resource(4, ""),
+            resource(9, "x"),
+        ],
+        include_synonyms: true,
+        include_documentation: true,
+        ..Default::default()
+    };
+    let answer = client.call(&request, 4);
+    let codes: Vec<_> = answer
+        .results
+        .iter()
+        .map(|result| result.error_code)
+        .collect();
+    let (none, invalid) = (ErrorCode::NONE, ErrorCode::INVALID_REQUEST);
+    assert_eq!(
+        codes,
+        [
+            none,
+            ErrorCode::UNKNOWN_TOPIC_OR_PARTITION,
+            none,
+            invalid,
+            none,
+            invalid
+        ]
+    );
+    let entry = |result: usize, name: &str| {
+        let found = answer.results[result]
+            .configs
+            .iter()
+            .find(|entry| entry.name == *name);
+        found.unwrap_or_else(|| panic!("no {name}")).clone()
+    };
+    let retention = entry(0, "retention.ms");
+    assert_eq!(
+        (retention.value.as_deref(), retention.config_source),
+        (Some("1000"), 1)
+    );
+    let synonyms: Vec<_> = retention
+        .synonyms
+        .iter()
+        .map(|synonym| (&*synonym.name, synonym.source))
+        .collect();
+    assert_eq!(synonyms, [("retention.ms", 1), ("log.retention.ms", 5)]);
+    assert!(retention.documentation.is_some());
+    assert_eq!(entry(0, "max.message.bytes").value.as_deref(), Some("5000"));
+    assert_eq!(
+        entry(2, "auto.create.topics.enable").value.as_deref(),
+        Some("true")
+    );
+    assert!(entry(2, "node.id").read_only);
+    // Only what is asked for, in the oldest version.
+    let mut only = resource(2, "t");
+    only.configuration_keys = Some(vec!["cleanup.policy".into()]);
+    let answer = client.call(
+        &DescribeConfigsRequest {
+            resources: vec![only],
+            ..Default::default()
+        },
+        0,
+    );
+    assert_eq!(answer.results[0].configs.len(), 1);
+    assert!(answer.results[0].configs[0].is_default);
+}
+
+#[test]
+fn the_cluster_is_one_node() {
+    let server = Server::start(&[]);
+    let mut client = server.client();
+    let cluster = client.call(&DescribeClusterRequest::default(), 1);
+    assert_eq!(
+        (cluster.brokers.len(), cluster.controller_id),
+        (1, cluster.brokers[0].broker_id)
+    );
+    assert_eq!(cluster.brokers[0].port, i32::from(server.kafka.port()));
+    assert_eq!(Some(cluster.cluster_id), client.metadata("t").cluster_id);
+    let controllers = DescribeClusterRequest {
+        endpoint_type: 2,
+        ..Default::default()
+    };
+    assert_eq!(
+        client.call(&controllers, 1).error_code,
+        ErrorCode::MISMATCHED_ENDPOINT_TYPE
+    );
+    let old = client.call(
+        &FindCoordinatorRequest {
+            key: "group".into(),
+            ..Default::default()
+        },
+        2,
+    );
+    assert_eq!(
+        (old.error_code, old.port),
+        (ErrorCode::NONE, i32::from(server.kafka.port()))
+    );
+    let keys = vec!["one".into(), "two".into()];
+    let new = client.call(
+        &FindCoordinatorRequest {
+            coordinator_keys: keys,
+            ..Default::default()
+        },
+        6,
+    );
+    assert_eq!(new.coordinators.len(), 2);
+    assert_eq!(&*new.coordinators[1].key, "two");
+}
+
+#[test]
+fn what_was_created_and_produced_outlives_the_server() {
+    let server = Server::start(&[]);
+    let mut client = server.client();
+    let before = client.metadata("t");
+    client.produce("t", batch(&["a", "b"]));
+    let (status, _, folder) = server.terminate();
+    assert!(status.success());
+    let server = Server::start_in(folder, &[]);
+    let mut client = server.client();
+    let after = client.metadata("t");
+    assert_eq!(
+        (&before.cluster_id, &before.topics),
+        (&after.cluster_id, &after.topics)
+    );
+    assert_eq!(
+        client.values("t", 0),
+        [(0, b"a".to_vec()), (1, b"b".to_vec())]
+    );
+    assert_eq!(client.produce("t", batch(&["c"])).base_offset, 2);
+}

@@ -1,0 +1,470 @@
+//! A server of the test's own, and a client that speaks in raw frames.
+//!
+//! Every test binary compiles this module and uses a part of it.
+#![allow(dead_code)]
+
+use std::collections::VecDeque;
+use std::fs::{self, File};
+use std::io::{self, Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use fletch_wire::messages::fetch::{FetchPartition, FetchTopic};
+use fletch_wire::messages::metadata::MetadataRequestTopic;
+use fletch_wire::messages::produce::{
+    PartitionProduceData, PartitionProduceResponse, TopicProduceData,
+};
+use fletch_wire::messages::{
+    FetchRequest, FetchResponse, MetadataRequest, MetadataResponse, ProduceRequest, Request,
+    decode_response,
+};
+use fletch_wire::records::{Batch, BatchBuilder, Compression};
+use fletch_wire::{ApiKey, Limits, Payload, RequestHeader, ResponseBody, encode_request};
+use tempfile::TempDir;
+
+/// Generous: a test machine may be busy.
+pub const PATIENCE: Duration = Duration::from_secs(20);
+
+/// A running `fletch`; dropped, it is killed.
+pub struct Server {
+    process: Child,
+    folder: Option<TempDir>,
+    /// Where Kafka clients connect.
+    pub kafka: SocketAddr,
+    /// Where the admin listener is.
+    pub http: SocketAddr,
+}
+
+impl Server {
+    /// Starts one with an empty data folder.
+    pub fn start(flags: &[&str]) -> Self {
+        Self::start_in(folder(), flags)
+    }
+
+    /// Starts one in a folder that a server may have left.
+    pub fn start_in(folder: TempDir, flags: &[&str]) -> Self {
+        let mut process = fletch(folder.path())
+            .args(["--kafka-port=0", "--registry-port=0", "--http-port=0"])
+            .args([
+                "--kafka-bind-address=127.0.0.1",
+                "--registry-bind-address=127.0.0.1",
+            ])
+            .args(["--http-bind-address=127.0.0.1", "--log-format=human"])
+            .args(flags)
+            .stdout(Stdio::null())
+            .stderr(log_file(folder.path()))
+            .spawn()
+            .expect("the fletch binary");
+        let addresses = addresses(&mut process, folder.path());
+        let address = |name: &str| {
+            let text = addresses[name].as_str().unwrap_or("127.0.0.1:1");
+            text.trim_start_matches("http://")
+                .parse()
+                .expect("an address")
+        };
+        Self {
+            kafka: address("kafka"),
+            http: address("http"),
+            process,
+            folder: Some(folder),
+        }
+    }
+
+    /// Ends it without warning, as a power cut would, and hands back what it left.
+    pub fn kill(mut self) -> TempDir {
+        self.process.kill().expect("a child of ours");
+        self.process.wait().expect("a child of ours");
+        self.folder.take().expect("a folder")
+    }
+
+    /// Asks it to stop; answers how it ended, after how long, and what it left.
+    pub fn terminate(mut self) -> (ExitStatus, Duration, TempDir) {
+        let asked = Instant::now();
+        self.signal("-TERM");
+        loop {
+            if let Some(status) = self.process.try_wait().expect("a child of ours") {
+                return (
+                    status,
+                    asked.elapsed(),
+                    self.folder.take().expect("a folder"),
+                );
+            }
+            assert!(
+                asked.elapsed() < 2 * PATIENCE,
+                "it does not stop: {}",
+                self.log()
+            );
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+
+    /// Sends it a signal, named as `kill` names it.
+    pub fn signal(&self, name: &str) {
+        let sent = Command::new("kill")
+            .args([name, &self.process.id().to_string()])
+            .status();
+        assert!(sent.is_ok_and(|status| status.success()), "kill {name}");
+    }
+
+    /// What it logged so far.
+    pub fn log(&self) -> String {
+        self.folder
+            .as_ref()
+            .map_or_else(String::new, |folder| read_log(folder.path()))
+    }
+
+    /// Where its data is.
+    pub fn data(&self) -> PathBuf {
+        self.folder.as_ref().expect("a folder").path().join("data")
+    }
+
+    /// Memory in use, in KiB.
+    pub fn resident_kib(&self) -> u64 {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.process.id()))
+            .expect("a child of ours");
+        let line = status
+            .lines()
+            .find(|line| line.starts_with("VmRSS:"))
+            .expect("VmRSS");
+        line.split_whitespace()
+            .nth(1)
+            .and_then(|kib| kib.parse().ok())
+            .expect("a number")
+    }
+
+    /// The body of a page of the admin listener, and its status line.
+    pub fn get(&self, path: &str) -> (String, String) {
+        let mut socket = TcpStream::connect(self.http).expect("the admin listener");
+        socket.set_read_timeout(Some(PATIENCE)).expect("a timeout");
+        write!(
+            socket,
+            "GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+        )
+        .expect("a request");
+        let mut answer = String::new();
+        socket.read_to_string(&mut answer).expect("an answer");
+        let (head, body) = answer.split_once("\r\n\r\n").expect("a head");
+        (
+            head.lines().next().unwrap_or_default().to_owned(),
+            body.to_owned(),
+        )
+    }
+
+    /// The value of a metric by its name and labels as they are on the page; 0 if it isn't there.
+    pub fn metric(&self, name: &str) -> f64 {
+        let (_, page) = self.get("/metrics");
+        let value = page
+            .lines()
+            .find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+        value.map_or(0.0, |value| value.parse().expect("a number"))
+    }
+
+    /// A connection of a client.
+    pub fn client(&self) -> Client {
+        Client::connect(self.kafka)
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // Already gone where `kill` or `terminate` was called; then this does nothing.
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+        if std::thread::panicking() {
+            eprintln!("the server's log:\n{}", self.log());
+        }
+    }
+}
+
+/// A folder of the test's own, in the target directory: on a disk, not in memory.
+pub fn folder() -> TempDir {
+    tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a folder")
+}
+
+/// The binary, in a folder, with nothing of the tester's own configuration.
+pub fn fletch(folder: &Path) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_fletch"));
+    command.env_clear().current_dir(folder).stdin(Stdio::null());
+    command
+}
+
+fn log_file(folder: &Path) -> File {
+    File::options()
+        .create(true)
+        .append(true)
+        .open(folder.join("server.log"))
+        .expect("a log file")
+}
+
+fn read_log(folder: &Path) -> String {
+    fs::read_to_string(folder.join("server.log")).unwrap_or_default()
+}
+
+/// What the server writes into its data folder once it serves.
+fn addresses(process: &mut Child, folder: &Path) -> serde_json::Value {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        let text = fs::read(folder.join("data/addresses.json")).unwrap_or_default();
+        if let Ok(addresses) = serde_json::from_slice::<serde_json::Value>(&text)
+            // A server that was killed leaves its own.
+            && addresses["pid"] == process.id()
+        {
+            return addresses;
+        }
+        let ended = process.try_wait().expect("a child of ours");
+        assert!(
+            ended.is_none(),
+            "the server ended: {ended:?}\n{}",
+            read_log(folder)
+        );
+        assert!(
+            Instant::now() < deadline,
+            "it does not serve\n{}",
+            read_log(folder)
+        );
+        std::thread::sleep(Duration::from_millis(2));
+    }
+}
+
+/// A client that sends requests when told, and reads answers when told.
+pub struct Client {
+    socket: TcpStream,
+    next: i32,
+    /// What was asked and isn't answered yet.
+    asked: VecDeque<(i32, ApiKey, i16)>,
+}
+
+impl Client {
+    /// Connects.
+    pub fn connect(address: SocketAddr) -> Self {
+        let socket = TcpStream::connect(address).expect("the Kafka listener");
+        socket.set_read_timeout(Some(PATIENCE)).expect("a timeout");
+        socket.set_nodelay(true).expect("no delay");
+        Self {
+            socket,
+            next: 1,
+            asked: VecDeque::new(),
+        }
+    }
+
+    /// Sends a request, and doesn't wait.
+    pub fn send<R: Request>(&mut self, request: &R, version: i16) {
+        self.asked.push_back((self.next, R::KEY, version));
+        self.send_silent(request, version);
+    }
+
+    /// Sends a request to which no answer is expected.
+    pub fn send_silent<R: Request>(&mut self, request: &R, version: i16) {
+        let header = RequestHeader::new(R::KEY, version, self.next);
+        self.next += 1;
+        let frame = encode_request(&header, request).expect("a request that can be encoded");
+        self.write(&frame.into_bytes())
+            .expect("a server that reads");
+    }
+
+    /// Sends bytes as they are.
+    pub fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.socket.write_all(bytes)
+    }
+
+    /// Reads the next answer, which must be to the oldest request.
+    pub fn receive(&mut self) -> ResponseBody {
+        let (correlation_id, key, version) = self.asked.pop_front().expect("a question");
+        let frame = self.read_frame().expect("an answer");
+        let (header, body) = decode_response(frame, key, version, &Limits::default())
+            .unwrap_or_else(|error| panic!("{key} version {version}: {error}"));
+        assert_eq!(
+            header.correlation_id, correlation_id,
+            "answers come in the order of the requests"
+        );
+        body
+    }
+
+    /// Asks and waits.
+    pub fn call<R: Request>(&mut self, request: &R, version: i16) -> R::Response
+    where
+        R::Response: TryFromBody,
+    {
+        self.send(request, version);
+        R::Response::take(self.receive())
+    }
+
+    /// Reads a frame, without its length.
+    pub fn read_frame(&mut self) -> io::Result<Bytes> {
+        let mut length = [0; 4];
+        self.socket.read_exact(&mut length)?;
+        let mut frame = vec![0; u32::from_be_bytes(length) as usize];
+        self.socket.read_exact(&mut frame)?;
+        Ok(frame.into())
+    }
+
+    /// Whether the server closes the connection, having sent nothing more.
+    pub fn is_closed(&mut self) -> bool {
+        let mut byte = [0];
+        match self.socket.read(&mut byte) {
+            Ok(0) => true,
+            Ok(_) => false,
+            Err(error) => matches!(
+                error.kind(),
+                io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe
+            ),
+        }
+    }
+
+    /// Whether nothing comes for so long.
+    pub fn is_silent(&mut self, time: Duration) -> bool {
+        self.socket.set_read_timeout(Some(time)).expect("a timeout");
+        let mut byte = [0];
+        let read = self.socket.peek(&mut byte);
+        self.socket
+            .set_read_timeout(Some(PATIENCE))
+            .expect("a timeout");
+        matches!(read, Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut))
+    }
+
+    /// Asks for a topic by name, which creates it.
+    pub fn metadata(&mut self, topic: &str) -> MetadataResponse {
+        let topic = MetadataRequestTopic {
+            name: Some(topic.into()),
+            ..Default::default()
+        };
+        self.call(
+            &MetadataRequest {
+                topics: Some(vec![topic]),
+                ..Default::default()
+            },
+            12,
+        )
+    }
+
+    /// Produces a batch to partition 0 of a topic.
+    pub fn produce(&mut self, topic: &str, batch: impl Into<Bytes>) -> PartitionProduceResponse {
+        let answer = self.call(&produce_request(topic, -1, batch), 9);
+        answer.responses[0].partition_responses[0].clone()
+    }
+
+    /// Fetches from partition 0 of a topic, waiting for at least a byte.
+    pub fn fetch(&mut self, topic: &str, offset: i64, wait_ms: i32) -> FetchResponse {
+        self.call(&fetch_request(topic, offset, wait_ms), 12)
+    }
+
+    /// Every record of partition 0 from an offset on: its offset and its value.
+    pub fn values(&mut self, topic: &str, mut offset: i64) -> Vec<(i64, Vec<u8>)> {
+        let mut values = Vec::new();
+        loop {
+            let answer = self.fetch(topic, offset, 0);
+            let records = answer.responses[0].partitions[0]
+                .records
+                .clone()
+                .unwrap_or_default();
+            if records.is_empty() {
+                return values;
+            }
+            for (at, value) in decode(&records) {
+                if at >= offset {
+                    values.push((at, value));
+                }
+            }
+            offset = values.last().expect("a record").0 + 1;
+        }
+    }
+}
+
+/// An answer of one API, taken out of an answer of any.
+pub trait TryFromBody: Sized {
+    /// The answer; anything else is a failure of the test.
+    fn take(body: ResponseBody) -> Self;
+}
+
+macro_rules! try_from_body {
+    ($($name:ident $response:ident),+ $(,)?) => {
+        $(impl TryFromBody for fletch_wire::messages::$response {
+            fn take(body: ResponseBody) -> Self {
+                match body {
+                    ResponseBody::$name(response) => response,
+                    other => panic!("not what was asked for: {other:?}"),
+                }
+            }
+        })+
+    };
+}
+
+try_from_body! {
+    ApiVersions ApiVersionsResponse, CreateTopics CreateTopicsResponse, DeleteTopics DeleteTopicsResponse,
+    DescribeCluster DescribeClusterResponse, DescribeConfigs DescribeConfigsResponse, Fetch FetchResponse,
+    FindCoordinator FindCoordinatorResponse, InitProducerId InitProducerIdResponse,
+    ListOffsets ListOffsetsResponse, Metadata MetadataResponse, Produce ProduceResponse,
+}
+
+/// A request for partition 0 of a topic.
+pub fn produce_request(topic: &str, acks: i16, records: impl Into<Bytes>) -> ProduceRequest {
+    let records: Bytes = records.into();
+    let partition = PartitionProduceData {
+        records: Some(Payload::from(records)),
+        ..Default::default()
+    };
+    let topic = TopicProduceData {
+        name: topic.into(),
+        partition_data: vec![partition],
+        ..Default::default()
+    };
+    ProduceRequest {
+        acks,
+        timeout_ms: 10_000,
+        topic_data: vec![topic],
+        ..Default::default()
+    }
+}
+
+/// A request for partition 0 of a topic, with roomy limits.
+pub fn fetch_request(topic: &str, offset: i64, wait_ms: i32) -> FetchRequest {
+    let partition = FetchPartition {
+        fetch_offset: offset,
+        partition_max_bytes: 1 << 20,
+        ..Default::default()
+    };
+    let topic = FetchTopic {
+        topic: topic.into(),
+        partitions: vec![partition],
+        ..Default::default()
+    };
+    FetchRequest {
+        max_wait_ms: wait_ms,
+        min_bytes: 1,
+        max_bytes: 1 << 24,
+        topics: vec![topic],
+        ..Default::default()
+    }
+}
+
+/// A batch of values, not compressed, at a time in the past.
+pub fn batch(values: &[&str]) -> Bytes {
+    batch_with(BatchBuilder::new(Compression::None), values)
+}
+
+/// A batch of values, as a builder makes it.
+pub fn batch_with(mut builder: BatchBuilder, values: &[&str]) -> Bytes {
+    for (at, value) in (0..).zip(values) {
+        builder
+            .append(1_700_000_000_000 + at, None, Some(value.as_bytes()), &[])
+            .expect("a record");
+    }
+    builder.finish().expect("a batch").into_bytes()
+}
+
+/// The offset and the value of every record.
+pub fn decode(records: &Payload) -> Vec<(i64, Vec<u8>)> {
+    let mut values = Vec::new();
+    for batch in Batch::parse_all(records.to_bytes()) {
+        let batch = batch.expect("a batch");
+        batch.verify_crc().expect("a right CRC");
+        for record in batch.records(&Limits::default()).expect("records").iter() {
+            let record = record.expect("a record");
+            values.push((record.offset, record.value.unwrap_or_default().to_vec()));
+        }
+    }
+    values
+}

@@ -1,0 +1,60 @@
+//! Where a running server can be reached: for people in one line, for programs in a file.
+
+use std::fmt;
+use std::io;
+use std::path::Path;
+
+use serde::Serialize;
+
+use crate::config::BindAddress;
+
+/// The name of the file in the data folder.
+pub(crate) const FILE: &str = "addresses.json";
+
+/// Where the listeners are; absent ones are not served.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Addresses {
+    /// `host:port` for Kafka clients on this machine.
+    pub kafka: Option<String>,
+    /// The embedded registry's URL, or the outside one's.
+    pub registry: Option<String>,
+    /// The admin listener's URL.
+    pub http: String,
+    /// The process that serves.
+    pub pid: u32,
+}
+
+impl fmt::Display for Addresses {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let off = "off".to_owned();
+        let (kafka, registry) = (
+            self.kafka.as_ref().unwrap_or(&off),
+            self.registry.as_ref().unwrap_or(&off),
+        );
+        write!(
+            f,
+            "Kafka on {kafka}, registry on {registry}, admin on {}",
+            self.http
+        )
+    }
+}
+
+impl Addresses {
+    /// Writes them beside the data, whole or not at all.
+    pub(crate) fn write(&self, folder: &Path) -> io::Result<()> {
+        let text = serde_json::to_string_pretty(self)?;
+        let unfinished = folder.join(format!("{FILE}.new"));
+        std::fs::write(&unfinished, text + "\n")?;
+        std::fs::rename(unfinished, folder.join(FILE))
+    }
+}
+
+/// `host:port` by which a program on this machine reaches a listener.
+pub(crate) fn reachable(bind: BindAddress, port: u16) -> String {
+    match bind {
+        BindAddress::Ip(ip) if !ip.is_unspecified() => {
+            std::net::SocketAddr::new(ip, port).to_string()
+        }
+        _ => format!("localhost:{port}"),
+    }
+}

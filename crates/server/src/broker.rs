@@ -1,0 +1,184 @@
+//! What every connection shares: the log, the configuration, the budgets.
+
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use fletch_store::{NewTopic, Store, StoreError, Topic};
+use fletch_wire::{Limits, Str, Uuid};
+use tokio::sync::Mutex;
+
+use crate::config::{BindAddress, Config};
+use crate::connection::memory::Budget;
+use crate::telemetry::Metrics;
+
+/// This broker, which is the whole cluster: leader of every partition, controller, coordinator.
+pub(crate) const NODE_ID: i32 = 1;
+
+/// The epoch of every partition's only leader.
+pub(crate) const LEADER_EPOCH: i32 = 0;
+
+/// Most memory that one request's arrays may take when decoded.
+const REQUEST_VECTORS_BYTES_MAX: usize = 16 << 20;
+
+/// What every connection shares.
+pub(crate) struct Broker {
+    pub(crate) config: Config,
+    pub(crate) store: Store,
+    pub(crate) metrics: Metrics,
+    /// Bounds on decoding requests.
+    pub(crate) limits: Limits,
+    /// Requests read and not yet answered.
+    pub(crate) requests_memory: Budget,
+    /// Fetch answers not yet sent.
+    pub(crate) fetches_memory: Budget,
+    /// The port that Kafka is served on.
+    port: u16,
+    /// Held while a topic is created, so that the counts that limit topics hold.
+    creating: Mutex<()>,
+}
+
+/// Where a client is told to find this broker.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Endpoint {
+    pub(crate) host: Str,
+    pub(crate) port: i32,
+}
+
+/// Why a topic wasn't created.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum CreateError {
+    /// The configured number of topics is reached.
+    #[error("there are {topics} topics, the limit is {topics_max} (topics.topics_max)")]
+    TooManyTopics {
+        /// Topics that exist.
+        topics: u64,
+        /// Topics that may.
+        topics_max: u64,
+    },
+    /// The configured number of partitions would be passed.
+    #[error(
+        "{partitions} more partitions would make more than {partitions_max} (topics.partitions_max)"
+    )]
+    TooManyPartitions {
+        /// Partitions asked for.
+        partitions: i32,
+        /// Partitions that may exist.
+        partitions_max: u64,
+    },
+    /// The store refused.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl Broker {
+    pub(crate) fn new(config: Config, store: Store, port: u16) -> Self {
+        Self {
+            limits: Limits {
+                frame_bytes_max: usize::try_from(config.kafka.request_bytes_max)
+                    .unwrap_or(usize::MAX),
+                vectors_bytes_max: REQUEST_VECTORS_BYTES_MAX,
+                decompressed_bytes_max: usize::try_from(config.kafka.decompressed_bytes_max)
+                    .unwrap_or(usize::MAX),
+                decompression_ratio_max: usize::try_from(config.kafka.decompression_ratio_max)
+                    .unwrap_or(usize::MAX),
+                ..Limits::default()
+            },
+            requests_memory: Budget::new(config.kafka.requests_memory_bytes_max),
+            fetches_memory: Budget::new(config.kafka.fetches_memory_bytes_max),
+            metrics: Metrics::new(),
+            config,
+            store,
+            port,
+            creating: Mutex::new(()),
+        }
+    }
+
+    /// Where the client of a connection to this local address should find this broker: what is
+    /// configured, or else the address that worked for it.
+    pub(crate) fn endpoint(&self, local: SocketAddr) -> Endpoint {
+        let kafka = &self.config.kafka;
+        let (host, port) = match &kafka.advertised_address {
+            Some(advertised) => (
+                advertised.host.clone(),
+                advertised.port.unwrap_or(self.port),
+            ),
+            // Whichever of the two addresses it resolves to, the other end is there.
+            None if kafka.bind_address == BindAddress::Localhost => {
+                ("localhost".to_owned(), self.port)
+            }
+            None => (host_of(local.ip()), self.port),
+        };
+        Endpoint {
+            host: host.into(),
+            port: port.into(),
+        }
+    }
+
+    /// The topic of a name.
+    pub(crate) fn topic(&self, name: &str) -> Option<Arc<Topic>> {
+        self.store.topic(name)
+    }
+
+    /// The topic of an id.
+    pub(crate) fn topic_by_id(&self, id: Uuid) -> Option<Arc<Topic>> {
+        self.store.topic_by_id(id)
+    }
+
+    /// Creates a topic, within the configured limits. It can be written to when this returns.
+    pub(crate) async fn create_topic(&self, topic: NewTopic) -> Result<Arc<Topic>, CreateError> {
+        let _one_at_a_time = self.creating.lock().await;
+        self.check_topic_limits(topic.partitions)?;
+        Ok(self.store.create_topic(topic).await?)
+    }
+
+    /// Whether one more topic, of so many partitions, is within the configured limits.
+    pub(crate) fn check_topic_limits(&self, partitions: i32) -> Result<(), CreateError> {
+        let (topics_max, partitions_max) = (
+            self.config.topics.topics_max,
+            self.config.topics.partitions_max,
+        );
+        let existing = self.store.topics();
+        let topics = existing.len() as u64;
+        if topics >= topics_max {
+            return Err(CreateError::TooManyTopics { topics, topics_max });
+        }
+        let total: u64 = existing.iter().map(|topic| topic.partitions as u64).sum();
+        if total + u64::try_from(partitions).unwrap_or(0) > partitions_max {
+            return Err(CreateError::TooManyPartitions {
+                partitions,
+                partitions_max,
+            });
+        }
+        Ok(())
+    }
+
+    /// The topic of a name, created with the defaults if it is missing.
+    pub(crate) async fn topic_or_create(&self, name: &str) -> Result<Arc<Topic>, CreateError> {
+        if let Some(topic) = self.topic(name) {
+            return Ok(topic);
+        }
+        let partitions = i32::try_from(self.config.topics.partitions).unwrap_or(i32::MAX);
+        match self.create_topic(NewTopic::new(name, partitions)).await {
+            // Another client was faster.
+            Err(CreateError::Store(StoreError::TopicExists { name })) => self
+                .topic(&name)
+                .ok_or(CreateError::Store(StoreError::UnknownTopic { name })),
+            created => created,
+        }
+    }
+}
+
+/// An address as a host name that clients take: an IPv4 address that came in by an IPv6 socket is
+/// still one.
+fn host_of(ip: IpAddr) -> String {
+    ip.to_canonical().to_string()
+}
+
+/// The clock, in milliseconds since the Unix epoch.
+pub(crate) fn now_ms() -> i64 {
+    let since = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default();
+    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
+}

@@ -1,0 +1,260 @@
+//! What can be configured: one declaration per key drives the struct, its default, the check, the
+//! flag, the environment variable and `docs/reference/configuration.md`.
+//!
+//! This module only says what there is. Where values come from (file, environment, flags) is the
+//! binary's business; a program that embeds the server fills the structs itself.
+
+mod environment;
+mod key;
+mod values;
+
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+pub use environment::{EnvironmentValues, is_service_link_value, read_environment};
+pub use key::{Key, Kind};
+pub use values::{AdvertisedAddress, BindAddress, Secret};
+
+macro_rules! sections {
+    ($(
+        $(#[doc = $section_doc:literal])+
+        $section:ident: $Type:ident {
+            $(
+                $(#[doc = $doc:literal])+
+                $name:ident: $ty:ty = $default:expr, $kind:expr;
+            )+
+        }
+    )+) => {
+        /// Everything the server can be told, by section.
+        #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+        #[serde(deny_unknown_fields, default)]
+        pub struct Config {
+            $( $(#[doc = $section_doc])+ pub $section: $Type, )+
+        }
+
+        $(
+            $(#[doc = $section_doc])+
+            #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+            #[serde(deny_unknown_fields, default)]
+            pub struct $Type {
+                $( $(#[doc = $doc])+ pub $name: $ty, )+
+            }
+
+            impl Default for $Type {
+                fn default() -> Self {
+                    Self { $( $name: $default, )+ }
+                }
+            }
+        )+
+
+        impl Config {
+            /// Every key, in the order of the reference page.
+            pub const KEYS: &'static [Key] = &[
+                $($( Key {
+                    section: stringify!($section),
+                    name: stringify!($name),
+                    about: concat!($($doc),+).trim_ascii(),
+                    kind: $kind,
+                }, )+)+
+            ];
+
+            /// Every section with what it is about.
+            pub const SECTIONS: &'static [(&'static str, &'static str)] = &[
+                $( (stringify!($section), concat!($($section_doc),+).trim_ascii()), )+
+            ];
+        }
+    };
+}
+
+const KIB: u64 = 1 << 10;
+const MIB: u64 = 1 << 20;
+const GIB: u64 = 1 << 30;
+const DAY_MS: u64 = 24 * 60 * 60 * 1000;
+
+sections! {
+    /// The Kafka listener and what one client may ask of it.
+    kafka: KafkaConfig {
+        /// Whether Kafka clients are served.
+        enabled: bool = true, Kind::Switch;
+        /// The port for Kafka clients; 0 takes a free one.
+        port: u16 = 9092, Kind::Port;
+        /// The address listened on: an IP address, or `localhost` for 127.0.0.1 and ::1.
+        bind_address: BindAddress = BindAddress::Localhost, Kind::BindAddress;
+        /// The address clients are told to connect to, as `host` or `host:port`. Unset: the address
+        /// at which the client reached the server.
+        advertised_address: Option<AdvertisedAddress> = None, Kind::AdvertisedAddress;
+        /// Connections open at once; one more is closed at once.
+        connections_max: u64 = 10_000, Kind::integer(1, 1_000_000, "connections");
+        /// The largest request that is read; a larger one closes the connection.
+        request_bytes_max: u64 = 100 * MIB, Kind::integer(KIB, 2 * GIB - 1, "bytes");
+        /// Memory for requests being read or answered, over all connections. When it is used up,
+        /// sockets wait to be read.
+        requests_memory_bytes_max: u64 = 128 * MIB, Kind::integer(MIB, 1024 * GIB, "bytes");
+        /// Requests of one connection that may await their answer before it is no longer read.
+        requests_in_flight_max: u64 = 128, Kind::integer(1, 100_000, "requests");
+        /// Record bytes in one Fetch answer (a single larger batch still fits).
+        fetch_bytes_max: u64 = 16 * MIB, Kind::integer(KIB, GIB, "bytes");
+        /// Memory for Fetch answers not yet sent, over all connections.
+        fetches_memory_bytes_max: u64 = 128 * MIB, Kind::integer(MIB, 1024 * GIB, "bytes");
+        /// The largest record batch accepted, where a topic sets no `max.message.bytes` of its own.
+        batch_bytes_max: u64 = 1_048_588, Kind::integer(KIB, GIB, "bytes");
+        /// The largest size a record batch may decompress to.
+        decompressed_bytes_max: u64 = 128 * MIB, Kind::integer(KIB, 2 * GIB - 1, "bytes");
+        /// How many bytes one compressed byte may stand for, in a batch that decompresses to more
+        /// than a mebibyte.
+        decompression_ratio_max: u64 = 1_000, Kind::integer(1, 1_000_000, "times");
+        /// How long a connection may stay silent before it is closed.
+        idle_timeout_ms: u64 = 600_000, Kind::integer(100, DAY_MS, "milliseconds");
+        /// How long one request may take to arrive in full.
+        request_timeout_ms: u64 = 30_000, Kind::integer(100, DAY_MS, "milliseconds");
+        /// How long a client may leave its answers unread.
+        write_timeout_ms: u64 = 30_000, Kind::integer(100, DAY_MS, "milliseconds");
+    }
+
+    /// The schema registry: the embedded one, or an outside one.
+    registry: RegistryConfig {
+        /// Whether the embedded registry is served.
+        enabled: bool = true, Kind::Switch;
+        /// The port of the embedded registry; 0 takes a free one.
+        port: u16 = 8081, Kind::Port;
+        /// The address the embedded registry listens on.
+        bind_address: BindAddress = BindAddress::Localhost, Kind::BindAddress;
+        /// An outside registry's URL (several: comma-separated) to look schemas up in, instead of
+        /// the embedded one, which is then not served.
+        url: Option<String> = None, Kind::Urls;
+        /// The user name for the outside registry.
+        username: Option<String> = None, Kind::Text;
+        /// The password for the outside registry.
+        password: Option<Secret> = None, Kind::Secret;
+        /// The bearer token for the outside registry, instead of user name and password.
+        token: Option<Secret> = None, Kind::Secret;
+        /// A PEM file with the certificate authorities to trust for `https` URLs, besides the
+        /// system's.
+        ca_path: Option<PathBuf> = None, Kind::Path;
+    }
+
+    /// The admin HTTP listener: metrics, health and admin actions.
+    http: HttpConfig {
+        /// The port for metrics, health and admin actions; 0 takes a free one.
+        port: u16 = 9090, Kind::Port;
+        /// The address the admin listener is on.
+        bind_address: BindAddress = BindAddress::Localhost, Kind::BindAddress;
+    }
+
+    /// The commit log.
+    store: StoreSection {
+        /// The folder of all data.
+        path: PathBuf = PathBuf::from("./data"), Kind::Path;
+        /// The size at which the log begins a new segment file.
+        segment_bytes: u64 = 128 * MIB, Kind::integer(MIB, GIB, "bytes");
+        /// Appends waiting for the disk. When it is used up, producers wait.
+        queue_bytes_max: u64 = 32 * MIB, Kind::integer(MIB, GIB, "bytes");
+        /// Memory for the newest batches, from which consumers and tables are served.
+        tail_bytes_max: u64 = 64 * MIB, Kind::integer(0, 64 * GIB, "bytes");
+    }
+
+    /// Tables made from topics.
+    table: TableSection {
+        /// Whether topics become tables.
+        enabled: bool = true, Kind::Switch;
+        /// The folder of the tables' data and metadata. Unset: `<store.path>/warehouse`.
+        warehouse: Option<PathBuf> = None, Kind::Path;
+        /// The longest time between a record's acknowledgement and its commit to the table.
+        commit_interval_ms: u64 = 1_000, Kind::integer(10, DAY_MS, "milliseconds");
+        /// The size data files are aimed at; a commit is made when this much has gathered.
+        file_bytes_target: u64 = 128 * MIB, Kind::integer(64 * KIB, 4 * GIB, "bytes");
+    }
+
+    /// Topics as they are created.
+    topics: TopicsConfig {
+        /// Whether a topic that a producer or consumer names is created when missing.
+        auto_create: bool = true, Kind::Switch;
+        /// Partitions of a topic created without a count.
+        partitions: u64 = 1, Kind::integer(1, 10_000, "partitions");
+        /// Topics that may exist.
+        topics_max: u64 = 10_000, Kind::integer(1, 1_000_000, "topics");
+        /// Partitions that may exist over all topics.
+        partitions_max: u64 = 100_000, Kind::integer(1, 1_000_000, "partitions");
+    }
+
+    /// Stopping.
+    shutdown: ShutdownConfig {
+        /// How long a stop may take to finish requests, flush the log and commit tables.
+        timeout_ms: u64 = 30_000, Kind::integer(100, DAY_MS, "milliseconds");
+    }
+
+    /// What is logged, on standard error.
+    log: LogConfig {
+        /// Lines for people or for machines; `auto` is `human` on a terminal, `json` elsewhere.
+        format: String = "auto".to_owned(), Kind::Choice(&["auto", "human", "json"]);
+        /// What is logged, as a `tracing` filter: a level, or `target=level` pairs.
+        level: String = "info".to_owned(), Kind::Text;
+    }
+}
+
+impl Config {
+    /// The configuration with what follows from other keys filled in, or what contradicts itself.
+    pub fn resolved(mut self) -> Result<Self, String> {
+        let registry = &self.registry;
+        if registry.token.is_some() && (registry.username.is_some() || registry.password.is_some())
+        {
+            return Err(
+                "registry.token is set, and registry.username or registry.password: one of the two"
+                    .into(),
+            );
+        }
+        if registry.username.is_some() != registry.password.is_some() {
+            return Err("registry.username and registry.password go together".into());
+        }
+        if registry.url.is_none() && (registry.token.is_some() || registry.username.is_some()) {
+            return Err(
+                "registry credentials are set, but no registry.url to use them with".into(),
+            );
+        }
+        if self.table.warehouse.is_none() {
+            self.table.warehouse = Some(self.store.path.join("warehouse"));
+        }
+        Ok(self)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_default_passes_its_own_check() {
+        let defaults = serde_json::to_value(Config::default()).unwrap();
+        for key in Config::KEYS {
+            let value = &defaults[key.section][key.name];
+            let text = match value {
+                serde_json::Value::Null => continue,
+                serde_json::Value::String(text) => text.clone(),
+                other => other.to_string(),
+            };
+            assert!(key.kind.check(&text), "{} = {text}", key.dotted());
+        }
+    }
+
+    #[test]
+    fn names_follow_one_rule() {
+        let key = Config::KEYS
+            .iter()
+            .find(|key| key.name == "bind_address")
+            .unwrap();
+        assert_eq!(key.dotted(), "kafka.bind_address");
+        assert_eq!(key.environment(), "KAFKA_BIND_ADDRESS");
+        assert_eq!(key.flag(), "kafka-bind-address");
+    }
+
+    #[test]
+    fn unknown_fields_are_refused() {
+        assert!(serde_json::from_str::<Config>(r#"{"kafka":{"prot":1}}"#).is_err());
+        assert!(serde_json::from_str::<Config>(r#"{"kafak":{}}"#).is_err());
+        assert_eq!(
+            serde_json::from_str::<Config>("{}").unwrap(),
+            Config::default()
+        );
+    }
+}

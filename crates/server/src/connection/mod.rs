@@ -1,0 +1,410 @@
+//! One Kafka connection, from accept to close.
+//!
+//! A connection is one task with two halves (`docs/adr/0006-connections.md`). The reading half cuts
+//! frames, decodes requests, and hands each to the writing half as a [`Turn`]; the writing half
+//! answers them strictly in that order. Requests therefore take effect one after the other, as on
+//! Kafka's own connections, with one exception that a producer's throughput lives on: consecutive
+//! Produce requests are submitted to the log as they are read, and only their completion is awaited
+//! in turn.
+
+pub(crate) mod frames;
+pub(crate) mod memory;
+mod outbox;
+mod progress;
+
+use std::future::{Future, poll_fn};
+use std::io;
+use std::net::SocketAddr;
+use std::pin::pin;
+use std::sync::Arc;
+use std::task::Poll;
+use std::time::{Duration, Instant};
+
+use fletch_wire::{
+    ApiKey, Error as WireError, Frame, RequestBody, RequestHeader, ResponseHeader, decode_request,
+};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpStream;
+use tokio::sync::mpsc::{self, error::TryRecvError};
+use tokio::time::{sleep, timeout};
+use tokio_util::sync::CancellationToken;
+use tracing::{debug, warn};
+
+use crate::broker::Broker;
+use crate::dispatch;
+use crate::handlers::{Context, produce};
+use frames::{FrameError, Frames};
+use memory::Reserved;
+use outbox::Outbox;
+use progress::Progress;
+
+/// Answers gathered before they are sent although more are ready.
+const GATHER_BYTES_MAX: usize = 256 << 10;
+
+/// Why a connection ended.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Closed {
+    /// The client closed it between two requests.
+    #[error("the client closed it")]
+    ByClient,
+    /// Nothing came for `kafka.idle_timeout_ms`.
+    #[error("nothing came for kafka.idle_timeout_ms")]
+    Idle,
+    /// The server is stopping.
+    #[error("the server is stopping")]
+    Stopping,
+    /// A request took longer to arrive than `kafka.request_timeout_ms`.
+    #[error("a request did not arrive in full within kafka.request_timeout_ms")]
+    SlowRequest,
+    /// The bytes were no frames.
+    #[error(transparent)]
+    Frame(#[from] FrameError),
+    /// The frame was no request that is served.
+    #[error("{0}")]
+    Request(WireError),
+    /// The answers were not read, or the socket failed.
+    #[error("an answer can't be sent: {0}")]
+    Write(#[from] io::Error),
+    /// A Produce without acks failed: closing is the only way to tell (Kafka does the same).
+    #[error("a Produce request with acks=0 failed with {0}")]
+    SilentProduce(fletch_wire::ErrorCode),
+    /// An answer of ours can't be encoded. It is a bug of ours.
+    #[error("an answer to {api} version {version} can't be encoded: {source}")]
+    Encode {
+        /// The API.
+        api: ApiKey,
+        /// Its version.
+        version: i16,
+        /// What the codec said.
+        source: WireError,
+    },
+}
+
+impl Closed {
+    /// A few words for the metric's label.
+    fn reason(&self) -> &'static str {
+        match self {
+            Self::ByClient => "client",
+            Self::Idle => "idle",
+            Self::Stopping => "stopping",
+            Self::SlowRequest => "slow_request",
+            Self::Frame(FrameError::Length { .. }) => "frame_length",
+            Self::Frame(FrameError::Truncated { .. }) => "truncated",
+            Self::Frame(FrameError::Io(_)) => "read_error",
+            Self::Request(WireError::UnknownRequest { .. }) => "unknown_request",
+            Self::Request(_) => "malformed_request",
+            Self::Write(error) if error.kind() == io::ErrorKind::TimedOut => "slow_reader",
+            Self::Write(_) => "write_error",
+            Self::SilentProduce(_) => "failed_produce",
+            Self::Encode { .. } => "internal",
+        }
+    }
+
+    /// Whether it is worth a line of its own in the log.
+    fn is_remarkable(&self) -> bool {
+        !matches!(
+            self,
+            Self::ByClient
+                | Self::Idle
+                | Self::Stopping
+                | Self::Frame(FrameError::Io(_) | FrameError::Truncated { .. })
+        ) && !matches!(self, Self::Write(error) if error.kind() != io::ErrorKind::TimedOut)
+    }
+}
+
+/// A request whose answer is due when those before it are sent.
+struct Turn {
+    header: RequestHeader,
+    frame_bytes: usize,
+    arrived: Instant,
+    work: Work,
+    /// The memory of the request.
+    reserved: Reserved,
+}
+
+enum Work {
+    /// In the log's hands already.
+    Produce(produce::InFlight),
+    /// Begins when its turn comes.
+    Call(RequestBody),
+    /// ApiVersions in a version that isn't known, which has an answer all the same (KIP-511).
+    UnknownApiVersions,
+}
+
+/// Serves a connection until it ends.
+pub(crate) async fn serve(
+    socket: TcpStream,
+    peer: SocketAddr,
+    broker: Arc<Broker>,
+    stopping: CancellationToken,
+) {
+    let local = socket.local_addr().unwrap_or(peer);
+    // An answer is small and complete: waiting to fill a packet only delays it.
+    let _ = socket.set_nodelay(true);
+    let (reader, writer) = socket.into_split();
+    let connection = Connection {
+        broker: &broker,
+        local,
+        closing: stopping.child_token(),
+    };
+    broker.metrics.connections.increment(1.0);
+    let closed = connection.run(reader, writer).await;
+    broker.metrics.connections.decrement(1.0);
+    metrics::counter!("kafka_connections_closed", "reason" => closed.reason()).increment(1);
+    if closed.is_remarkable() {
+        warn!(%peer, reason = %closed, "connection closed");
+    } else {
+        debug!(%peer, reason = %closed, "connection closed");
+    }
+}
+
+struct Connection<'a> {
+    broker: &'a Broker,
+    local: SocketAddr,
+    /// Cancelled when the server stops, or when this client has closed its side.
+    closing: CancellationToken,
+}
+
+impl Connection<'_> {
+    async fn run(&self, reader: impl AsyncRead + Unpin, writer: impl AsyncWrite + Unpin) -> Closed {
+        let in_flight_max =
+            usize::try_from(self.broker.config.kafka.requests_in_flight_max).unwrap_or(usize::MAX);
+        let (turns, queue) = mpsc::channel(in_flight_max.min(1 << 16));
+        let progress = Progress::default();
+        let mut reading = pin!(self.read_requests(reader, turns, &progress));
+        let mut writing = pin!(self.write_answers(writer, queue, &progress));
+        tokio::select! {
+            closed = &mut writing => closed.err().unwrap_or(Closed::ByClient),
+            closed = &mut reading => {
+                // What was asked is still answered; long polls are cut short.
+                self.closing.cancel();
+                match writing.await {
+                    Err(error) if matches!(closed, Closed::ByClient | Closed::Stopping) => error,
+                    _ => closed,
+                }
+            }
+        }
+    }
+
+    /// The reading half. It ends by giving the reason, and `turns` with it.
+    async fn read_requests(
+        &self,
+        mut socket: impl AsyncRead + Unpin,
+        turns: mpsc::Sender<Turn>,
+        progress: &Progress,
+    ) -> Closed {
+        let kafka = &self.broker.config.kafka;
+        let mut frames =
+            Frames::new(usize::try_from(kafka.request_bytes_max).unwrap_or(usize::MAX));
+        let mut reserved = Reserved::default();
+        let mut stopping = pin!(self.closing.cancelled());
+        let idle = Duration::from_millis(kafka.idle_timeout_ms);
+        let request = Duration::from_millis(kafka.request_timeout_ms);
+        // One timer for the connection, moved on as requests come.
+        let mut deadline = pin!(sleep(idle));
+        let mut was_midway = false;
+        loop {
+            if frames.is_midway() {
+                if !was_midway {
+                    deadline
+                        .as_mut()
+                        .reset(tokio::time::Instant::now() + request);
+                }
+                let wanted = frames.received_bytes() + frames.step_bytes();
+                // Waiting for memory is back pressure and not the client's fault, but is bounded.
+                let waiting = tokio::time::Instant::now();
+                if timeout(
+                    request,
+                    self.broker.requests_memory.grow(&mut reserved, wanted),
+                )
+                .await
+                .is_err()
+                {
+                    return Closed::SlowRequest;
+                }
+                let until = deadline.deadline() + waiting.elapsed();
+                deadline.as_mut().reset(until);
+            } else {
+                deadline.as_mut().reset(tokio::time::Instant::now() + idle);
+            }
+            was_midway = frames.is_midway();
+            tokio::select! {
+                biased;
+                read = frames.read(&mut socket) => match read {
+                    Ok(0) => return Closed::ByClient,
+                    Ok(read) => self.broker.metrics.request_bytes.increment(read as u64),
+                    Err(error) => return error.into(),
+                },
+                () = &mut stopping => return Closed::Stopping,
+                () = &mut deadline => match () {
+                    () if was_midway => return Closed::SlowRequest,
+                    // Waiting for us is not being silent.
+                    () if progress.is_busy() => continue,
+                    () => return Closed::Idle,
+                },
+            }
+            while let Some(frame) = frames.pop() {
+                was_midway = false;
+                let mut reserved = std::mem::take(&mut reserved);
+                self.broker
+                    .requests_memory
+                    .grow(&mut reserved, frame.len())
+                    .await;
+                let (arrived, frame_bytes) = (Instant::now(), frame.len());
+                let (header, work) = match decode_request(frame, &self.broker.limits) {
+                    Ok((header, RequestBody::Produce(request))) => {
+                        // Produce may overtake nothing but the wait of the Produce before it.
+                        progress.calls_done().await;
+                        let in_flight =
+                            produce::submit(&self.context(&header, frame_bytes), request).await;
+                        (header, Work::Produce(in_flight))
+                    }
+                    Ok((header, request))
+                        if dispatch::serves(header.api_key, header.api_version) =>
+                    {
+                        progress.call_begins();
+                        (header, Work::Call(request))
+                    }
+                    Ok((header, _)) => return Closed::Request(dispatch::not_served(&header)),
+                    Err(WireError::UnknownRequest {
+                        key: key @ ApiKey::API_VERSIONS,
+                        version,
+                        correlation_id,
+                        ..
+                    }) => {
+                        progress.call_begins();
+                        (
+                            RequestHeader::new(key, version, correlation_id),
+                            Work::UnknownApiVersions,
+                        )
+                    }
+                    Err(error) => return Closed::Request(error),
+                };
+                progress.request_begins();
+                if turns
+                    .send(Turn {
+                        header,
+                        frame_bytes,
+                        arrived,
+                        work,
+                        reserved,
+                    })
+                    .await
+                    .is_err()
+                {
+                    return Closed::ByClient;
+                }
+            }
+        }
+    }
+
+    /// The writing half. It ends when the reading half has and everything is answered, or when an
+    /// answer can't be.
+    async fn write_answers(
+        &self,
+        mut socket: impl AsyncWrite + Unpin,
+        mut turns: mpsc::Receiver<Turn>,
+        progress: &Progress,
+    ) -> Result<(), Closed> {
+        let patience = Duration::from_millis(self.broker.config.kafka.write_timeout_ms);
+        let mut outbox = Outbox::default();
+        loop {
+            let turn = match turns.try_recv() {
+                Ok(turn) => turn,
+                Err(TryRecvError::Empty) => {
+                    self.flush(&mut outbox, &mut socket, patience).await?;
+                    match turns.recv().await {
+                        Some(turn) => turn,
+                        None => return Ok(()),
+                    }
+                }
+                Err(TryRecvError::Disconnected) => {
+                    return self.flush(&mut outbox, &mut socket, patience).await;
+                }
+            };
+            let is_call = !matches!(turn.work, Work::Produce(_));
+            let mut answer = pin!(self.answer(turn));
+            // An answer that has to be waited for doesn't keep those before it waiting.
+            let answered = match poll_fn(|context| Poll::Ready(answer.as_mut().poll(context))).await
+            {
+                Poll::Ready(answered) => answered,
+                Poll::Pending => {
+                    self.flush(&mut outbox, &mut socket, patience).await?;
+                    answer.await
+                }
+            };
+            if let Some((frame, reserved)) = answered? {
+                outbox.push(frame, reserved);
+            }
+            progress.request_ends(is_call);
+            if outbox.bytes() >= GATHER_BYTES_MAX {
+                self.flush(&mut outbox, &mut socket, patience).await?;
+            }
+        }
+    }
+
+    async fn flush(
+        &self,
+        outbox: &mut Outbox,
+        socket: &mut (impl AsyncWrite + Unpin),
+        patience: Duration,
+    ) -> Result<(), Closed> {
+        if outbox.bytes() > 0 {
+            self.broker
+                .metrics
+                .response_bytes
+                .increment(outbox.bytes() as u64);
+            outbox.flush(socket, patience).await?;
+        }
+        Ok(())
+    }
+
+    /// The answer to a request, encoded; none to a Produce without acks.
+    async fn answer(&self, turn: Turn) -> Result<Option<(Frame, Reserved)>, Closed> {
+        let Turn {
+            header,
+            frame_bytes,
+            arrived,
+            work,
+            reserved: _request_memory,
+        } = turn;
+        let (api, version) = (header.api_key, header.api_version);
+        let context = self.context(&header, frame_bytes);
+        let mut encoded_version = version;
+        let mut answer = match work {
+            Work::Produce(in_flight) if in_flight.is_silent() => {
+                let failed = in_flight.finish(&context).await.first_error;
+                self.broker.metrics.answered(api, arrived);
+                return failed.map_or(Ok(None), |error| Err(Closed::SilentProduce(error)));
+            }
+            Work::Produce(in_flight) => in_flight.finish(&context).await.response.into(),
+            Work::Call(request) => dispatch::answer(&context, request).await,
+            Work::UnknownApiVersions => {
+                encoded_version = 0;
+                dispatch::unknown_api_versions().into()
+            }
+        };
+        self.broker.metrics.answered(api, arrived);
+        let response = ResponseHeader::new(header.correlation_id);
+        let frame = answer
+            .body
+            .encode(&response, encoded_version)
+            .map_err(|source| Closed::Encode {
+                api,
+                version,
+                source,
+            })?;
+        answer.reserved.shrink(frame.len());
+        Ok(Some((frame, answer.reserved)))
+    }
+
+    fn context<'a>(&'a self, header: &'a RequestHeader, frame_bytes: usize) -> Context<'a> {
+        Context {
+            broker: self.broker,
+            local: self.local,
+            header,
+            frame_bytes,
+            closing: &self.closing,
+        }
+    }
+}

@@ -1,0 +1,125 @@
+//! Which APIs are served, and by which handler. To add one: a line in each of the two lists.
+
+use fletch_wire::messages::ApiVersionsResponse;
+use fletch_wire::messages::api_versions::ApiVersion;
+use fletch_wire::{
+    ApiKey, Error as WireError, ErrorCode, RequestBody, RequestHeader, ResponseBody, Versions,
+};
+
+use crate::connection::memory::Reserved;
+use crate::handlers::{
+    Context, api_versions, create_topics, delete_topics, describe_cluster, describe_configs, fetch,
+    find_coordinator, init_producer_id, list_offsets, metadata, produce,
+};
+
+/// What is served, in the order of the keys.
+pub(crate) const SERVED: &[(ApiKey, Versions)] = &[
+    (ApiKey::PRODUCE, Versions::parse("0-11")),
+    (ApiKey::FETCH, Versions::parse("4-17")),
+    (ApiKey::LIST_OFFSETS, Versions::parse("1-10")),
+    (ApiKey::METADATA, Versions::parse("0-13")),
+    (ApiKey::FIND_COORDINATOR, Versions::parse("0-6")),
+    (ApiKey::API_VERSIONS, Versions::parse("0-4")),
+    (ApiKey::CREATE_TOPICS, Versions::parse("0-7")),
+    (ApiKey::DELETE_TOPICS, Versions::parse("0-6")),
+    (ApiKey::INIT_PRODUCER_ID, Versions::parse("0-5")),
+    (ApiKey::DESCRIBE_CONFIGS, Versions::parse("0-4")),
+    (ApiKey::DESCRIBE_CLUSTER, Versions::parse("0-1")),
+];
+
+/// An answer, and the memory reserved for it until it is sent.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub(crate) body: ResponseBody,
+    pub(crate) reserved: Reserved,
+}
+
+impl<R: Into<ResponseBody>> From<R> for Answer {
+    fn from(body: R) -> Self {
+        Self {
+            body: body.into(),
+            reserved: Reserved::default(),
+        }
+    }
+}
+
+/// Answers a request. (Produce is usually submitted by the reading half before its turn comes.)
+pub(crate) async fn answer(context: &Context<'_>, request: RequestBody) -> Answer {
+    match request {
+        RequestBody::ApiVersions(request) => api_versions::handle(context, &request).into(),
+        RequestBody::CreateTopics(request) => create_topics::handle(context, request).await.into(),
+        RequestBody::DeleteTopics(request) => delete_topics::handle(context, request).await.into(),
+        RequestBody::DescribeCluster(request) => describe_cluster::handle(context, &request).into(),
+        RequestBody::DescribeConfigs(request) => describe_configs::handle(context, request).into(),
+        RequestBody::Fetch(request) => fetch::handle(context, request).await,
+        RequestBody::FindCoordinator(request) => find_coordinator::handle(context, request).into(),
+        RequestBody::InitProducerId(request) => {
+            init_producer_id::handle(context, request).await.into()
+        }
+        RequestBody::ListOffsets(request) => list_offsets::handle(context, request).await.into(),
+        RequestBody::Metadata(request) => metadata::handle(context, request).await.into(),
+        RequestBody::Produce(request) => produce::submit(context, request)
+            .await
+            .finish(context)
+            .await
+            .response
+            .into(),
+    }
+}
+
+/// Whether a version of an API is served.
+pub(crate) fn serves(key: ApiKey, version: i16) -> bool {
+    SERVED
+        .iter()
+        .any(|(served, versions)| *served == key && versions.contains(version))
+}
+
+/// Why a request that could be decoded closes its connection.
+pub(crate) fn not_served(header: &RequestHeader) -> WireError {
+    let known = SERVED
+        .iter()
+        .find(|(key, _)| *key == header.api_key)
+        .map_or(Versions::NONE, |(_, versions)| *versions);
+    WireError::UnknownRequest {
+        key: header.api_key,
+        version: header.api_version,
+        correlation_id: header.correlation_id,
+        known,
+    }
+}
+
+/// The answer to ApiVersions in a version from the future: which it should have been (KIP-511).
+pub(crate) fn unknown_api_versions() -> ApiVersionsResponse {
+    ApiVersionsResponse {
+        error_code: ErrorCode::UNSUPPORTED_VERSION,
+        api_keys: served(),
+        ..Default::default()
+    }
+}
+
+/// What is served, as ApiVersions says it.
+pub(crate) fn served() -> Vec<ApiVersion> {
+    let api = |(key, versions): &(ApiKey, Versions)| ApiVersion {
+        api_key: key.0,
+        min_version: versions.first,
+        max_version: versions.last,
+        ..Default::default()
+    };
+    SERVED.iter().map(api).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use fletch_wire::messages::APIS;
+
+    use super::*;
+
+    #[test]
+    fn what_is_served_can_be_decoded() {
+        for (key, versions) in SERVED {
+            let api = APIS.iter().find(|api| api.key == *key).unwrap();
+            assert_eq!(versions.and(api.versions), *versions, "{key}");
+        }
+        assert!(serves(ApiKey::FETCH, 4) && !serves(ApiKey::FETCH, 3) && !serves(ApiKey(9999), 0));
+    }
+}

@@ -1,0 +1,48 @@
+//! What can keep the server from starting, running or stopping well.
+
+use std::io;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use fletch_store::StoreError;
+
+/// The server can't start, can't go on, or couldn't stop as it should.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ServerError {
+    /// A listener's address can't be had.
+    #[error("{listener} can't listen on {address}: {source} (another port: {listener}.port)")]
+    Listen {
+        /// The section of the listener: `kafka`, `registry` or `http`.
+        listener: &'static str,
+        /// The address that was asked for.
+        address: SocketAddr,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The data folder can't be made or written to.
+    #[error("the data folder {} can't be used: {source} (another: store.path)", folder.display())]
+    Folder {
+        /// The folder.
+        folder: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The log can't be opened, written or closed.
+    #[error("the log is not usable: {0}")]
+    Store(#[from] StoreError),
+    /// The embedded registry's facts can't be read.
+    #[error("the embedded registry can't be opened: {0}")]
+    Registry(String),
+    /// Stopping took longer than it may.
+    #[error(
+        "stopping took longer than {timeout_ms} ms (shutdown.timeout_ms); what was acknowledged is on disk"
+    )]
+    ShutdownTimeout {
+        /// The time there was.
+        timeout_ms: u64,
+    },
+    /// The configuration contradicts itself.
+    #[error("the configuration is not usable: {0}")]
+    Config(String),
+}

@@ -1,0 +1,116 @@
+//! ListOffsets: the offset of a time, or of a place that has no time.
+
+use fletch_store::Topic;
+use fletch_wire::ErrorCode;
+use fletch_wire::messages::list_offsets::{
+    ListOffsetsPartition, ListOffsetsPartitionResponse, ListOffsetsTopicResponse,
+};
+use fletch_wire::messages::{ListOffsetsRequest, ListOffsetsResponse};
+use tracing::error;
+
+use super::{Context, check_leader_epoch};
+use crate::broker::LEADER_EPOCH;
+
+const LATEST: i64 = -1;
+const EARLIEST: i64 = -2;
+const MAX_TIMESTAMP: i64 = -3;
+const EARLIEST_LOCAL: i64 = -4;
+const LATEST_TIERED: i64 = -5;
+
+/// No timestamp, or no offset.
+const NONE: i64 = -1;
+
+pub(crate) async fn handle(
+    context: &Context<'_>,
+    request: ListOffsetsRequest,
+) -> ListOffsetsResponse {
+    let mut topics = Vec::with_capacity(request.topics.len());
+    for asked in request.topics {
+        let topic = context.broker.topic(&asked.name);
+        let mut partitions = Vec::with_capacity(asked.partitions.len());
+        for partition in asked.partitions {
+            let found = match &topic {
+                Some(topic) => find(context, topic, &partition).await,
+                None => Err(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION),
+            };
+            let partition_index = partition.partition_index;
+            partitions.push(match found {
+                Ok((offset, timestamp)) => ListOffsetsPartitionResponse {
+                    partition_index,
+                    offset,
+                    timestamp,
+                    // An offset that doesn't exist was written by nobody.
+                    leader_epoch: if offset == NONE || context.version() < 4 {
+                        -1
+                    } else {
+                        LEADER_EPOCH
+                    },
+                    ..Default::default()
+                },
+                Err(error) => ListOffsetsPartitionResponse {
+                    partition_index,
+                    error_code: context.count(error),
+                    ..Default::default()
+                },
+            });
+        }
+        topics.push(ListOffsetsTopicResponse {
+            name: asked.name,
+            partitions,
+            ..Default::default()
+        });
+    }
+    ListOffsetsResponse {
+        topics,
+        ..Default::default()
+    }
+}
+
+/// The offset, and the timestamp of the record there; both -1 if there is none.
+async fn find(
+    context: &Context<'_>,
+    topic: &Topic,
+    asked: &ListOffsetsPartition,
+) -> Result<(i64, i64), ErrorCode> {
+    let (store, partition) = (&context.broker.store, asked.partition_index);
+    let marks = store
+        .watermarks(topic.id, partition)
+        .ok_or(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION)?;
+    check_leader_epoch(asked.current_leader_epoch)?;
+    let since = |version| {
+        if context.version() >= version {
+            Ok(())
+        } else {
+            Err(ErrorCode::UNSUPPORTED_VERSION)
+        }
+    };
+    let stored = |found: Result<Option<(i64, i64)>, fletch_store::ReadError>| match found {
+        Ok(found) => Ok(found.unwrap_or((NONE, NONE))),
+        Err(problem) => {
+            error!(topic = %topic.name, partition, error = %problem, "offsets can't be looked up");
+            Err(ErrorCode::KAFKA_STORAGE_ERROR)
+        }
+    };
+    match asked.timestamp {
+        LATEST => Ok((marks.high, NONE)),
+        EARLIEST => Ok((marks.log_start, NONE)),
+        MAX_TIMESTAMP => {
+            since(7)?;
+            stored(store.max_timestamp(topic.id, partition).await)
+        }
+        EARLIEST_LOCAL => {
+            since(8)?;
+            Ok((marks.log_start, NONE))
+        }
+        LATEST_TIERED => {
+            since(9)?;
+            Ok((NONE, NONE))
+        }
+        0.. => stored(
+            store
+                .offset_for_timestamp(topic.id, partition, asked.timestamp)
+                .await,
+        ),
+        _ => Err(ErrorCode::UNSUPPORTED_VERSION),
+    }
+}

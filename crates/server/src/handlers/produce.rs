@@ -1,0 +1,382 @@
+//! Produce: batches in. Checked and handed to the log in the order they come; answered when durable.
+
+use std::sync::Arc;
+
+use fletch_store::{AppendError, Ticket, Topic};
+use fletch_wire::messages::produce::{
+    BatchIndexAndErrorMessage, PartitionProduceData, PartitionProduceResponse, TopicProduceResponse,
+};
+use fletch_wire::messages::{ProduceRequest, ProduceResponse};
+use fletch_wire::records::{Admitted, Batch, Compression, admit, magic};
+use fletch_wire::{Error as WireError, ErrorCode, Payload, Str};
+use tracing::error;
+
+use super::Context;
+use crate::broker::now_ms;
+use crate::topic_config::TopicSettings;
+
+const ACKS_NONE: i16 = 0;
+const ACKS_LEADER: i16 = 1;
+const ACKS_ALL: i16 = -1;
+
+/// The first version that carries batches of format 2, and of those exactly one a partition.
+const ONE_BATCH: i16 = 3;
+/// The first version whose clients know zstd.
+const ZSTD: i16 = 7;
+
+/// A request in the log's hands.
+pub(crate) struct InFlight {
+    acks: i16,
+    topics: Vec<(Str, Vec<PartitionInFlight>)>,
+}
+
+struct PartitionInFlight {
+    index: i32,
+    state: Result<Appending, Refusal>,
+}
+
+/// Batches on their way to the disk: one, but for old clients that may send several.
+struct Appending {
+    batches: Vec<(Ticket, Size)>,
+}
+
+/// What is counted of a batch.
+#[derive(Clone, Copy)]
+struct Size {
+    records: u32,
+    bytes: usize,
+}
+
+/// Why a partition's batches were refused.
+#[derive(Debug)]
+struct Refusal {
+    error: ErrorCode,
+    message: Option<Str>,
+    /// The record that is to blame, if one is.
+    record: Option<i32>,
+}
+
+impl From<ErrorCode> for Refusal {
+    fn from(error: ErrorCode) -> Self {
+        Self {
+            error,
+            message: Some(Str::from_static(error.message())),
+            record: None,
+        }
+    }
+}
+
+impl Refusal {
+    fn new(error: ErrorCode, message: impl ToString) -> Self {
+        Self {
+            error,
+            message: Some(message.to_string().into()),
+            record: None,
+        }
+    }
+}
+
+/// Checks the batches and hands them to the log, waiting while it has no room.
+pub(crate) async fn submit(context: &Context<'_>, request: ProduceRequest) -> InFlight {
+    let refused = refuse_all(&request);
+    let mut topics = Vec::with_capacity(request.topic_data.len());
+    for data in request.topic_data {
+        let topic = context.broker.topic(&data.name);
+        let mut partitions = Vec::with_capacity(data.partition_data.len());
+        for partition in data.partition_data {
+            let index = partition.index;
+            let state = match (&topic, refused) {
+                (_, Some(error)) => Err(error.into()),
+                (None, None) => Err(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION.into()),
+                (Some(topic), None) => {
+                    submit_partition(context, topic, request.acks, partition).await
+                }
+            };
+            partitions.push(PartitionInFlight { index, state });
+        }
+        topics.push((data.name, partitions));
+    }
+    InFlight {
+        acks: request.acks,
+        topics,
+    }
+}
+
+/// What is wrong with a request as a whole.
+fn refuse_all(request: &ProduceRequest) -> Option<ErrorCode> {
+    if !matches!(request.acks, ACKS_NONE | ACKS_LEADER | ACKS_ALL) {
+        Some(ErrorCode::INVALID_REQUIRED_ACKS)
+    } else if request.transactional_id.is_some() {
+        // As InitProducerId says: transactions aren't served.
+        Some(ErrorCode::TRANSACTIONAL_ID_AUTHORIZATION_FAILED)
+    } else {
+        None
+    }
+}
+
+async fn submit_partition(
+    context: &Context<'_>,
+    topic: &Arc<Topic>,
+    acks: i16,
+    data: PartitionProduceData,
+) -> Result<Appending, Refusal> {
+    if !(0..topic.partitions).contains(&data.index) {
+        return Err(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION.into());
+    }
+    let settings = TopicSettings::of(topic, &context.broker.config);
+    if acks == ACKS_ALL && settings.in_sync_replicas_min > 1 {
+        return Err(ErrorCode::NOT_ENOUGH_REPLICAS.into());
+    }
+    let payload = data.records.unwrap_or_default();
+    // The log keeps recent batches, and with each the request that it is a slice of.
+    let request_bytes = payload.len().max(context.frame_bytes);
+    let batches = check(context, &settings, payload)?;
+    let mut appending = Vec::with_capacity(batches.len());
+    for (batch, size) in batches {
+        let batch = batch.into_bytes();
+        let ticket = context
+            .broker
+            .store
+            .append_from(topic.id, data.index, batch, request_bytes)
+            .await;
+        appending.push((
+            ticket.map_err(|problem| append_refusal(topic, &problem))?,
+            size,
+        ));
+    }
+    Ok(Appending { batches: appending })
+}
+
+/// The batches of a partition, as they may be appended.
+fn check(
+    context: &Context<'_>,
+    settings: &TopicSettings,
+    payload: Payload,
+) -> Result<Vec<(Batch, Size)>, Refusal> {
+    let payload = payload.to_bytes();
+    let version = context.version();
+    if version >= ONE_BATCH && magic(&payload).is_some_and(|magic| magic < 2) {
+        return Err(Refusal::new(
+            ErrorCode::INVALID_RECORD,
+            format!("Produce version {version} carries record batches of format 2 only"),
+        ));
+    }
+    // Looked at before anything is decompressed. A legacy set is looked at again once converted.
+    if payload.len() > settings.batch_bytes_max && version >= ONE_BATCH {
+        return Err(too_large(payload.len(), settings));
+    }
+    let admitted = admit(payload, &context.broker.limits).map_err(|fault| wire_refusal(&fault))?;
+    if version >= ONE_BATCH && admitted.len() != 1 {
+        return Err(Refusal::new(
+            ErrorCode::INVALID_RECORD,
+            format!(
+                "Produce version {version} carries exactly one record batch a partition, not {}",
+                admitted.len()
+            ),
+        ));
+    }
+    let now_ms = now_ms();
+    admitted
+        .into_iter()
+        .map(|admitted| check_batch(version, settings, now_ms, &admitted))
+        .collect()
+}
+
+fn check_batch(
+    version: i16,
+    settings: &TopicSettings,
+    now_ms: i64,
+    admitted: &Admitted,
+) -> Result<(Batch, Size), Refusal> {
+    let batch = &admitted.batch;
+    let size = Size {
+        records: u32::try_from(batch.record_count).unwrap_or(0),
+        bytes: batch.bytes().len(),
+    };
+    if size.bytes > settings.batch_bytes_max {
+        return Err(too_large(size.bytes, settings));
+    }
+    if version < ZSTD
+        && batch
+            .attributes
+            .compression()
+            .is_ok_and(|codec| codec == Compression::Zstd)
+    {
+        return Err(Refusal::new(
+            ErrorCode::UNSUPPORTED_COMPRESSION_TYPE,
+            format!("Produce version {version} carries no zstd"),
+        ));
+    }
+    if batch.attributes.is_transactional() {
+        return Err(ErrorCode::INVALID_TXN_STATE.into());
+    }
+    if settings.log_append_time {
+        let stamped = admitted
+            .with_log_append_time(now_ms)
+            .map_err(|fault| wire_refusal(&fault))?;
+        return Ok((stamped, size));
+    }
+    check_timestamps(settings, now_ms, admitted)?;
+    Ok((batch.clone(), size))
+}
+
+/// Whether every producer's timestamp is near enough to the clock.
+fn check_timestamps(
+    settings: &TopicSettings,
+    now_ms: i64,
+    admitted: &Admitted,
+) -> Result<(), Refusal> {
+    let latest = now_ms.saturating_add(settings.timestamp_after_ms_max);
+    let earliest = now_ms.saturating_sub(settings.timestamp_before_ms_max);
+    // Nearly always: nothing is too late, and nothing can be too early.
+    if admitted.max_timestamp <= latest && settings.timestamp_before_ms_max == i64::MAX {
+        return Ok(());
+    }
+    for (index, record) in admitted.records.iter().enumerate() {
+        let Ok(record) = record else { continue };
+        // -1 is no timestamp.
+        if record.timestamp != -1 && !(earliest..=latest).contains(&record.timestamp) {
+            let message = format!(
+                "Timestamp {} of message with offset {index} is out of range. The timestamp should be within \
+                 [{earliest}, {latest}]",
+                record.timestamp
+            );
+            let record = i32::try_from(index).ok();
+            return Err(Refusal {
+                record,
+                ..Refusal::new(ErrorCode::INVALID_TIMESTAMP, message)
+            });
+        }
+    }
+    Ok(())
+}
+
+fn too_large(bytes: usize, settings: &TopicSettings) -> Refusal {
+    let limit = settings.batch_bytes_max;
+    Refusal::new(
+        ErrorCode::MESSAGE_TOO_LARGE,
+        format!("The batch has {bytes} bytes, max.message.bytes is {limit}"),
+    )
+}
+
+fn wire_refusal(fault: &WireError) -> Refusal {
+    let record = match fault {
+        WireError::Record { index, .. } => i32::try_from(*index).ok(),
+        _ => None,
+    };
+    Refusal {
+        record,
+        ..Refusal::new(fault.code(), fault)
+    }
+}
+
+fn append_refusal(topic: &Topic, problem: &AppendError) -> Refusal {
+    let code = match problem {
+        AppendError::UnknownPartition { .. } => ErrorCode::UNKNOWN_TOPIC_OR_PARTITION,
+        AppendError::CorruptBatch { .. } => ErrorCode::CORRUPT_MESSAGE,
+        AppendError::InvalidBatch { .. } => ErrorCode::INVALID_RECORD,
+        AppendError::TooLarge { .. } => ErrorCode::RECORD_LIST_TOO_LARGE,
+        AppendError::OutOfOrderSequence { .. } => ErrorCode::OUT_OF_ORDER_SEQUENCE_NUMBER,
+        AppendError::InvalidProducerEpoch { .. } => ErrorCode::INVALID_PRODUCER_EPOCH,
+        _ => {
+            error!(topic = %topic.name, error = %problem, "a batch can't be appended");
+            ErrorCode::KAFKA_STORAGE_ERROR
+        }
+    };
+    Refusal::new(code, problem)
+}
+
+impl InFlight {
+    /// Whether the client wants no answer.
+    pub(crate) fn is_silent(&self) -> bool {
+        self.acks == ACKS_NONE
+    }
+
+    /// Waits until everything is durable, or refused.
+    pub(crate) async fn finish(self, context: &Context<'_>) -> Finished {
+        let mut responses = Vec::with_capacity(self.topics.len());
+        let mut first_error = None;
+        for (name, partitions) in self.topics {
+            let mut answers = Vec::with_capacity(partitions.len());
+            for partition in partitions {
+                let finished = match partition.state {
+                    Ok(appending) => appending.finish(context, &name).await,
+                    Err(refusal) => Err(refusal),
+                };
+                let answer = finished.unwrap_or_else(|refusal| {
+                    first_error = first_error.or(Some(context.count(refusal.error)));
+                    refusal.into()
+                });
+                answers.push(PartitionProduceResponse {
+                    index: partition.index,
+                    ..answer
+                });
+            }
+            responses.push(TopicProduceResponse {
+                name,
+                partition_responses: answers,
+                ..Default::default()
+            });
+        }
+        Finished {
+            response: ProduceResponse {
+                responses,
+                ..Default::default()
+            },
+            first_error,
+        }
+    }
+}
+
+/// A request that is done.
+pub(crate) struct Finished {
+    pub(crate) response: ProduceResponse,
+    /// The first error in it, if there is any.
+    pub(crate) first_error: Option<ErrorCode>,
+}
+
+impl Appending {
+    async fn finish(
+        self,
+        context: &Context<'_>,
+        topic: &str,
+    ) -> Result<PartitionProduceResponse, Refusal> {
+        let mut answer: Option<PartitionProduceResponse> = None;
+        for (ticket, size) in self.batches {
+            let appended = ticket
+                .await
+                .map_err(|problem| match context.broker.topic(topic) {
+                    Some(topic) => append_refusal(&topic, &problem),
+                    None => ErrorCode::UNKNOWN_TOPIC_OR_PARTITION.into(),
+                })?;
+            let metrics = &context.broker.metrics;
+            metrics.messages_received.increment(size.records.into());
+            metrics.bytes_processed.increment(size.bytes as u64);
+            metrics.batch_size.record(size.records);
+            answer.get_or_insert(PartitionProduceResponse {
+                base_offset: appended.base_offset,
+                log_append_time_ms: appended.log_append_time_ms,
+                log_start_offset: appended.log_start_offset,
+                ..Default::default()
+            });
+        }
+        answer.ok_or_else(|| ErrorCode::INVALID_RECORD.into())
+    }
+}
+
+impl From<Refusal> for PartitionProduceResponse {
+    fn from(refusal: Refusal) -> Self {
+        let record = |batch_index| BatchIndexAndErrorMessage {
+            batch_index,
+            batch_index_error_message: refusal.message.clone(),
+            ..Default::default()
+        };
+        Self {
+            error_code: refusal.error,
+            base_offset: -1,
+            record_errors: refusal.record.into_iter().map(record).collect(),
+            error_message: refusal.message.clone(),
+            ..Default::default()
+        }
+    }
+}

@@ -1,0 +1,278 @@
+//! Starting and stopping the whole.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use fletch_registry::Embedded;
+use fletch_store::{Store, StoreConfig, StoreError};
+use tokio::task::JoinHandle;
+use tokio::time::{Instant, interval, sleep, timeout_at};
+use tokio_util::sync::CancellationToken;
+use tracing::{error, info, warn};
+
+use crate::addresses::{self, Addresses, reachable};
+use crate::admin::{self, Admin};
+use crate::broker::{Broker, now_ms};
+use crate::config::Config;
+use crate::error::ServerError;
+use crate::kafka;
+use crate::listener::Listener;
+use crate::registry::LogJournal;
+use crate::telemetry;
+
+/// How often old records are looked for.
+const RETENTION_INTERVAL: Duration = Duration::from_secs(30);
+/// How often it is looked whether the log still works.
+const FAILURE_INTERVAL: Duration = Duration::from_millis(500);
+
+/// The server.
+#[derive(Debug)]
+pub struct Server;
+
+/// A server that runs. Dropping it leaves it running; [`Running::shutdown`] stops it.
+pub struct Running {
+    addresses: Addresses,
+    folder: PathBuf,
+    timeout: Duration,
+    store: Store,
+    admin: Arc<Admin>,
+    kafka: Part,
+    registry: Part,
+    http: Part,
+    background: CancellationToken,
+}
+
+/// A listener that runs, or none.
+#[derive(Debug, Default)]
+struct Part {
+    stop: CancellationToken,
+    tasks: Vec<JoinHandle<()>>,
+}
+
+impl Server {
+    /// Takes the addresses, opens the log, and serves.
+    ///
+    /// # Errors
+    /// See [`ServerError`]; nothing runs then.
+    pub async fn start(config: Config) -> Result<Running, ServerError> {
+        let config = config.resolved().map_err(ServerError::Config)?;
+        let recorder = telemetry::recorder();
+        // Addresses first: a second server on this machine should fail before it touches anything.
+        let bind = |name, address, port| Listener::bind(name, address, port);
+        let http = bind("http", config.http.bind_address, config.http.port)?;
+        let kafka = match config.kafka.enabled {
+            true => Some(bind("kafka", config.kafka.bind_address, config.kafka.port)?),
+            false => None,
+        };
+        let registry = match config.registry.enabled && config.registry.url.is_none() {
+            true => Some(bind(
+                "registry",
+                config.registry.bind_address,
+                config.registry.port,
+            )?),
+            false => None,
+        };
+        let folder = config.store.path.clone();
+        let store = open_store(&config).await?;
+        let addresses = Addresses {
+            kafka: kafka
+                .as_ref()
+                .map(|listener| reachable(config.kafka.bind_address, listener.port())),
+            registry: match &registry {
+                Some(listener) => Some(format!(
+                    "http://{}",
+                    reachable(config.registry.bind_address, listener.port())
+                )),
+                None => config.registry.url.clone(),
+            },
+            http: format!(
+                "http://{}",
+                reachable(config.http.bind_address, http.port())
+            ),
+            pid: std::process::id(),
+        };
+        let registry = match registry {
+            Some(listener) => serve_registry(listener, &store).await?,
+            None => Part::default(),
+        };
+        let timeout = Duration::from_millis(config.shutdown.timeout_ms);
+        let port = kafka.as_ref().map_or(config.kafka.port, Listener::port);
+        let broker = Arc::new(Broker::new(config, store.clone(), port));
+        let admin = Arc::new(Admin {
+            broker: Arc::clone(&broker),
+            recorder,
+            stopping: AtomicBool::new(false),
+        });
+        let http = Part::of(|stop| admin::serve(http, Arc::clone(&admin), stop));
+        let kafka = match kafka {
+            Some(listener) => Part::of(|stop| kafka::serve(listener, broker, stop)),
+            None => Part::default(),
+        };
+        let background = CancellationToken::new();
+        tokio::spawn(
+            background
+                .clone()
+                .run_until_cancelled_owned(keep_house(store.clone())),
+        );
+        addresses
+            .write(&folder)
+            .map_err(|source| ServerError::Folder {
+                folder: folder.clone(),
+                source,
+            })?;
+        info!(
+            kafka = addresses.kafka.as_deref().unwrap_or("off"),
+            registry = addresses.registry.as_deref().unwrap_or("off"),
+            http = addresses.http,
+            data = %folder.display(),
+            "serving"
+        );
+        Ok(Running {
+            addresses,
+            folder,
+            timeout,
+            store,
+            admin,
+            kafka,
+            registry,
+            http,
+            background,
+        })
+    }
+}
+
+impl Running {
+    /// Where it can be reached.
+    pub fn addresses(&self) -> &Addresses {
+        &self.addresses
+    }
+
+    /// Waits until the log can't be written any more, after which only a restart helps.
+    pub async fn failed(&self) -> ServerError {
+        loop {
+            match self.store.failure() {
+                Some(failure) => return ServerError::Store(failure),
+                None => sleep(FAILURE_INTERVAL).await,
+            }
+        }
+    }
+
+    /// Stops: no new connections, requests under way are answered, the log is flushed. Takes
+    /// `shutdown.timeout_ms` at most.
+    ///
+    /// # Errors
+    /// When the log couldn't be flushed, or the time ran out. What was acknowledged is on disk in
+    /// any case.
+    pub async fn shutdown(self) -> Result<(), ServerError> {
+        let deadline = Instant::now() + self.timeout;
+        self.admin.stopping.store(true, Ordering::Relaxed);
+        self.background.cancel();
+        // Half of the time is the clients'; the log needs the rest.
+        let clients_deadline = Instant::now() + self.timeout / 2;
+        self.kafka.stop("kafka", clients_deadline).await;
+        self.registry.stop("registry", clients_deadline).await;
+        let flushed = timeout_at(deadline, self.store.shutdown()).await;
+        self.http.stop("http", deadline).await;
+        if let Err(error) = std::fs::remove_file(self.folder.join(addresses::FILE)) {
+            warn!(%error, "{} can't be removed", addresses::FILE);
+        }
+        match flushed {
+            Ok(Ok(())) => {
+                info!("stopped");
+                Ok(())
+            }
+            Ok(Err(error)) => Err(ServerError::Store(error)),
+            Err(_) => Err(ServerError::ShutdownTimeout {
+                timeout_ms: self.timeout.as_millis() as u64,
+            }),
+        }
+    }
+}
+
+impl fmt::Debug for Running {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Running")
+            .field("addresses", &self.addresses)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Part {
+    fn of<F: Future<Output = ()> + Send + 'static>(
+        serve: impl FnOnce(CancellationToken) -> F,
+    ) -> Self {
+        let stop = CancellationToken::new();
+        let task = tokio::spawn(serve(stop.clone()));
+        Self {
+            stop,
+            tasks: vec![task],
+        }
+    }
+
+    async fn stop(self, name: &'static str, deadline: Instant) {
+        self.stop.cancel();
+        for mut task in self.tasks {
+            match timeout_at(deadline, &mut task).await {
+                Ok(Ok(())) => {}
+                Ok(Err(error)) => error!(listener = name, %error, "a listener failed"),
+                Err(_) => {
+                    warn!(listener = name, "some requests were not finished in time");
+                    task.abort();
+                }
+            }
+        }
+    }
+}
+
+async fn open_store(config: &Config) -> Result<Store, ServerError> {
+    let folder = config.store.path.clone();
+    let store_config = store_config(config, &folder);
+    let opened = tokio::task::spawn_blocking(move || {
+        std::fs::create_dir_all(&folder)
+            .map_err(|source| ServerError::Folder { folder, source })?;
+        Store::open(store_config).map_err(ServerError::Store)
+    });
+    opened
+        .await
+        .unwrap_or(Err(ServerError::Store(StoreError::Closed)))
+}
+
+fn store_config(config: &Config, folder: &Path) -> StoreConfig {
+    let bytes = |bytes: u64| usize::try_from(bytes).unwrap_or(usize::MAX);
+    let mut store = StoreConfig::new(folder.join("log"));
+    store.segment_bytes = u32::try_from(config.store.segment_bytes).unwrap_or(u32::MAX);
+    store.queue_bytes_max = bytes(config.store.queue_bytes_max);
+    store.tail_bytes_max = bytes(config.store.tail_bytes_max);
+    store
+}
+
+async fn serve_registry(listener: Listener, store: &Store) -> Result<Part, ServerError> {
+    let journal = Arc::new(LogJournal::new(store.clone()));
+    let embedded = Embedded::open(journal)
+        .await
+        .map_err(|error| ServerError::Registry(error.to_string()))?;
+    let stop = CancellationToken::new();
+    let serve = |socket| {
+        let stopping = stop.clone().cancelled_owned();
+        tokio::spawn(fletch_registry::serve(socket, embedded.clone(), stopping))
+    };
+    Ok(Part {
+        tasks: listener.into_sockets().into_iter().map(serve).collect(),
+        stop,
+    })
+}
+
+/// What has to be done now and then.
+async fn keep_house(store: Store) {
+    let mut ticks = interval(RETENTION_INTERVAL);
+    loop {
+        ticks.tick().await;
+        telemetry::recorder().run_upkeep();
+        if let Err(error) = store.apply_retention(now_ms()).await {
+            warn!(%error, "old records can't be dropped");
+        }
+    }
+}

@@ -1,0 +1,265 @@
+//! The topic configs that are known: what each takes, its default, and whether it has an effect.
+
+use std::collections::BTreeMap;
+
+use fletch_store::Topic;
+
+use crate::config::Config;
+
+/// Kafka's numbers for the types of configs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(i8)]
+pub(crate) enum ConfigType {
+    Boolean = 1,
+    String = 2,
+    Int = 3,
+    Long = 5,
+    Double = 6,
+    List = 7,
+}
+
+/// Which values are taken.
+#[derive(Clone, Copy, Debug)]
+enum Allowed {
+    /// A number, at least this.
+    From(i64),
+    /// `true` or `false`.
+    Switch,
+    /// One of these.
+    OneOf(&'static [&'static str]),
+    /// A number from 0 to 1.
+    Ratio,
+}
+
+/// One topic config.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct TopicConfig {
+    /// Its name.
+    pub(crate) name: &'static str,
+    /// The broker's config that sets its default, as Kafka names it; the same name if there is none.
+    pub(crate) broker_name: &'static str,
+    /// Its type.
+    pub(crate) kind: ConfigType,
+    /// What it is for, and whether it has an effect here.
+    pub(crate) about: &'static str,
+    default: &'static str,
+    allowed: Allowed,
+}
+
+const BATCH_BYTES_MAX: &str = "max.message.bytes";
+const TIMESTAMP_TYPE: &str = "message.timestamp.type";
+const TIMESTAMP_BEFORE: &str = "message.timestamp.before.max.ms";
+const TIMESTAMP_AFTER: &str = "message.timestamp.after.max.ms";
+const IN_SYNC_REPLICAS: &str = "min.insync.replicas";
+const LOG_APPEND_TIME: &str = "LogAppendTime";
+/// An hour: as Kafka since 4.0, so that a clock gone wrong is noticed.
+const TIMESTAMP_AFTER_MS_DEFAULT: i64 = 3_600_000;
+
+macro_rules! topic_configs {
+    ($($name:literal $broker:literal $kind:ident $default:literal $allowed:expr, $about:literal;)+) => {
+        /// Every topic config that is taken, by name.
+        pub(crate) const TOPIC_CONFIGS: &[TopicConfig] = &[$(TopicConfig {
+            name: $name,
+            broker_name: $broker,
+            kind: ConfigType::$kind,
+            about: $about,
+            default: $default,
+            allowed: $allowed,
+        }),+];
+    };
+}
+
+topic_configs! {
+    "cleanup.policy" "log.cleanup.policy" List "delete" Allowed::OneOf(&["delete"]),
+        "What happens to old records. Compaction is not offered.";
+    "compression.type" "compression.type" String "producer" Allowed::OneOf(&["producer"]),
+        "Batches are kept as their producer compressed them.";
+    "delete.retention.ms" "log.cleaner.delete.retention.ms" Long "86400000" Allowed::From(0),
+        "Without effect: there is no compaction.";
+    "file.delete.delay.ms" "log.segment.delete.delay.ms" Long "60000" Allowed::From(0),
+        "Without effect: topics share the segments of one log.";
+    "flush.messages" "log.flush.interval.messages" Long "9223372036854775807" Allowed::From(1),
+        "Without effect: every batch is flushed before it is acknowledged.";
+    "flush.ms" "log.flush.interval.ms" Long "9223372036854775807" Allowed::From(0),
+        "Without effect: every batch is flushed before it is acknowledged.";
+    "index.interval.bytes" "log.index.interval.bytes" Int "4096" Allowed::From(0),
+        "Without effect: topics share the segments of one log.";
+    "max.compaction.lag.ms" "log.cleaner.max.compaction.lag.ms" Long "9223372036854775807" Allowed::From(1),
+        "Without effect: there is no compaction.";
+    "max.message.bytes" "message.max.bytes" Int "1048588" Allowed::From(0),
+        "The largest record batch, compressed, in bytes.";
+    "message.timestamp.after.max.ms" "log.message.timestamp.after.max.ms" Long "3600000" Allowed::From(0),
+        "How far in the future a producer's timestamp may lie, in milliseconds.";
+    "message.timestamp.before.max.ms" "log.message.timestamp.before.max.ms" Long "9223372036854775807" Allowed::From(0),
+        "How far in the past a producer's timestamp may lie, in milliseconds.";
+    "message.timestamp.type" "log.message.timestamp.type" String "CreateTime"
+        Allowed::OneOf(&["CreateTime", LOG_APPEND_TIME]),
+        "Whose time a record's timestamp is: the producer's, or the broker's at the append.";
+    "min.cleanable.dirty.ratio" "log.cleaner.min.cleanable.ratio" Double "0.5" Allowed::Ratio,
+        "Without effect: there is no compaction.";
+    "min.compaction.lag.ms" "log.cleaner.min.compaction.lag.ms" Long "0" Allowed::From(0),
+        "Without effect: there is no compaction.";
+    "min.insync.replicas" "min.insync.replicas" Int "1" Allowed::From(1),
+        "Replicas that must have a batch before acks=all is answered. There is one: with more, such a batch is refused.";
+    "preallocate" "log.preallocate" Boolean "false" Allowed::Switch,
+        "Without effect: topics share the segments of one log.";
+    "retention.bytes" "log.retention.bytes" Long "-1" Allowed::From(-1),
+        "Bytes of each partition that are kept at least; -1 for all. What its table hasn't taken is never dropped.";
+    "retention.ms" "log.retention.ms" Long "604800000" Allowed::From(-1),
+        "How long records are kept at least, in milliseconds; -1 for ever. What its table hasn't taken is never dropped.";
+    "segment.bytes" "log.segment.bytes" Int "1073741824" Allowed::From(14),
+        "Without effect: topics share the segments of one log.";
+    "segment.index.bytes" "log.index.size.max.bytes" Int "10485760" Allowed::From(4),
+        "Without effect: topics share the segments of one log.";
+    "segment.jitter.ms" "log.roll.jitter.ms" Long "0" Allowed::From(0),
+        "Without effect: topics share the segments of one log.";
+    "segment.ms" "log.roll.ms" Long "604800000" Allowed::From(1),
+        "Without effect: topics share the segments of one log.";
+    "unclean.leader.election.enable" "unclean.leader.election.enable" Boolean "false" Allowed::Switch,
+        "Without effect: there is one replica.";
+}
+
+impl TopicConfig {
+    /// The config of a name.
+    pub(crate) fn find(name: &str) -> Option<&'static Self> {
+        TOPIC_CONFIGS.iter().find(|config| config.name == name)
+    }
+
+    /// The value where a topic sets none.
+    pub(crate) fn default(&self, config: &Config) -> String {
+        match self.name {
+            BATCH_BYTES_MAX => config.kafka.batch_bytes_max.to_string(),
+            _ => self.default.to_owned(),
+        }
+    }
+
+    /// What is wrong with a value, if anything.
+    fn refuse(&self, value: &str) -> Option<String> {
+        let number_max = if self.kind == ConfigType::Int {
+            i64::from(i32::MAX)
+        } else {
+            i64::MAX
+        };
+        let allowed = match self.allowed {
+            Allowed::Switch if matches!(value, "true" | "false") => return None,
+            Allowed::Switch => "true or false".to_owned(),
+            Allowed::OneOf(words) if words.contains(&value) => return None,
+            Allowed::OneOf(words) => words.join(" or "),
+            Allowed::From(min) => match value.trim().parse::<i64>() {
+                Ok(number) if (min..=number_max).contains(&number) => return None,
+                _ => format!("a number from {min} to {number_max}"),
+            },
+            Allowed::Ratio => match value.trim().parse::<f64>() {
+                Ok(ratio) if (0.0..=1.0).contains(&ratio) => return None,
+                _ => "a number from 0 to 1".to_owned(),
+            },
+        };
+        Some(format!(
+            "Invalid value {value} for configuration {}: allowed is {allowed}",
+            self.name
+        ))
+    }
+}
+
+/// Checks the configs of a topic to be created; the error says the first thing that is wrong.
+pub(crate) fn validate<'a>(
+    configs: impl IntoIterator<Item = (&'a str, Option<&'a str>)>,
+) -> Result<BTreeMap<String, String>, String> {
+    let mut valid = BTreeMap::new();
+    for (name, value) in configs {
+        let config =
+            TopicConfig::find(name).ok_or_else(|| format!("Unknown topic config name: {name}"))?;
+        let value =
+            value.ok_or_else(|| format!("Null value not supported for topic configs: {name}"))?;
+        if let Some(problem) = config.refuse(value) {
+            return Err(problem);
+        }
+        valid.insert(name.to_owned(), value.trim().to_owned());
+    }
+    Ok(valid)
+}
+
+/// What a topic's configs mean for its batches.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct TopicSettings {
+    /// The largest batch, in bytes.
+    pub(crate) batch_bytes_max: usize,
+    /// Whether records are stamped at the append.
+    pub(crate) log_append_time: bool,
+    /// How far behind the clock a producer's timestamp may be, in milliseconds.
+    pub(crate) timestamp_before_ms_max: i64,
+    /// How far ahead of the clock it may be, in milliseconds.
+    pub(crate) timestamp_after_ms_max: i64,
+    /// Replicas that acks=all asks for.
+    pub(crate) in_sync_replicas_min: i64,
+}
+
+impl TopicSettings {
+    /// Those of a topic, with the broker's defaults.
+    pub(crate) fn of(topic: &Topic, config: &Config) -> Self {
+        let number = |name| {
+            topic
+                .configs
+                .get(name)
+                .and_then(|value: &String| value.parse::<i64>().ok())
+        };
+        let bytes = |number| usize::try_from(number).ok();
+        let default_bytes = usize::try_from(config.kafka.batch_bytes_max).unwrap_or(usize::MAX);
+        Self {
+            batch_bytes_max: number(BATCH_BYTES_MAX)
+                .and_then(bytes)
+                .unwrap_or(default_bytes),
+            log_append_time: topic
+                .configs
+                .get(TIMESTAMP_TYPE)
+                .is_some_and(|value| value == LOG_APPEND_TIME),
+            timestamp_before_ms_max: number(TIMESTAMP_BEFORE).unwrap_or(i64::MAX),
+            timestamp_after_ms_max: number(TIMESTAMP_AFTER).unwrap_or(TIMESTAMP_AFTER_MS_DEFAULT),
+            in_sync_replicas_min: number(IN_SYNC_REPLICAS).unwrap_or(1),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use fletch_store::RETENTION_MS_DEFAULT;
+
+    use super::*;
+
+    #[test]
+    fn defaults_pass_their_own_check_and_are_in_order() {
+        for config in TOPIC_CONFIGS {
+            assert_eq!(config.refuse(config.default), None, "{}", config.name);
+        }
+        assert!(TOPIC_CONFIGS.is_sorted_by_key(|config| config.name));
+        let retention = TopicConfig::find("retention.ms").unwrap();
+        assert_eq!(retention.default, RETENTION_MS_DEFAULT.to_string());
+        let batch = TopicConfig::find(BATCH_BYTES_MAX).unwrap();
+        assert_eq!(batch.default(&Config::default()), batch.default);
+        let after = TopicConfig::find(TIMESTAMP_AFTER).unwrap();
+        assert_eq!(after.default, TIMESTAMP_AFTER_MS_DEFAULT.to_string());
+    }
+
+    #[test]
+    fn values_are_checked_as_kafka_checks_them() {
+        for (name, value, good) in [
+            ("retention.ms", Some("-1"), true),
+            ("retention.ms", Some("-2"), false),
+            ("retention.ms", Some("week"), false),
+            ("retention.ms", None, false),
+            ("max.message.bytes", Some("2147483648"), false),
+            ("cleanup.policy", Some("compact"), false),
+            ("message.timestamp.type", Some("LogAppendTime"), true),
+            ("message.timestamp.type", Some("logappendtime"), false),
+            ("min.cleanable.dirty.ratio", Some("0.25"), true),
+            ("preallocate", Some("TRUE"), false),
+            ("no.such.thing", Some("1"), false),
+        ] {
+            assert_eq!(
+                validate([(name, value)]).is_ok(),
+                good,
+                "{name} = {value:?}"
+            );
+        }
+    }
+}
