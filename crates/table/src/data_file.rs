@@ -4,9 +4,9 @@ use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use arrow_array::RecordBatch;
 use arrow_array::cast::AsArray;
 use arrow_array::types::{Int32Type, Int64Type};
-use arrow_array::{Array, RecordBatch};
 use arrow_schema::{Fields, SchemaRef};
 use iceberg::spec::{DataFile, Schema};
 use parquet::arrow::ArrowWriter;

@@ -3,13 +3,22 @@
 use std::borrow::Cow;
 use std::sync::{Arc, LazyLock};
 
+use arrow_array::builder::{BinaryBuilder, StringBuilder};
+use arrow_array::cast::AsArray;
+use arrow_array::types::{Int32Type, Int64Type};
+use arrow_array::{
+    ArrayRef, Int32Array, Int64Array, ListArray, StructArray, TimestampMicrosecondArray,
+};
+use arrow_buffer::{NullBufferBuilder, OffsetBuffer, OffsetBufferBuilder};
 use arrow_schema::{DataType, Field, Fields, TimeUnit};
+use fletch_wire::records::Record;
 
 /// `int`, required: the record's partition.
 pub const PARTITION: &str = "kafka_partition";
 /// `long`, required: the record's offset in its partition.
 pub const OFFSET: &str = "kafka_offset";
-/// `timestamptz`: the record's timestamp (create time, or append time where the topic says so).
+/// `timestamptz`: the record's timestamp (create time, or append time where the topic says so);
+/// null if it has none, or one that microseconds since 1970 can't express in 64 bits.
 pub const TIMESTAMP: &str = "kafka_timestamp";
 /// `binary`: the record's key, byte for byte; null if it has none.
 pub const KEY: &str = "kafka_key";
@@ -69,6 +78,135 @@ pub fn column_name(field: &str) -> Cow<'_, str> {
         Cow::Owned(format!("{field}_"))
     } else {
         Cow::Borrowed(field)
+    }
+}
+
+/// The partition and offset of a row, from its lineage columns.
+pub(crate) fn place(columns: &[ArrayRef], row: usize) -> (i32, i64) {
+    match columns {
+        [partitions, offsets, ..] => (
+            partitions.as_primitive::<Int32Type>().value(row),
+            offsets.as_primitive::<Int64Type>().value(row),
+        ),
+        _ => (-1, -1),
+    }
+}
+
+/// Collects the lineage of rows.
+pub(crate) struct LineageBuilder {
+    capacity: usize,
+    partitions: Vec<i32>,
+    offsets: Vec<i64>,
+    timestamps: Vec<i64>,
+    timestamp_nulls: NullBufferBuilder,
+    keys: BinaryBuilder,
+    headers: HeadersBuilder,
+    schema_ids: Vec<i32>,
+    schema_id_nulls: NullBufferBuilder,
+}
+
+/// Headers of rows; most topics have none, so nothing is built before the first.
+struct HeadersBuilder {
+    lengths: Vec<usize>,
+    keys: StringBuilder,
+    values: BinaryBuilder,
+}
+
+impl LineageBuilder {
+    pub(crate) fn with_capacity(rows: usize) -> Self {
+        Self {
+            capacity: rows,
+            partitions: Vec::with_capacity(rows),
+            offsets: Vec::with_capacity(rows),
+            timestamps: Vec::with_capacity(rows),
+            timestamp_nulls: NullBufferBuilder::new(rows),
+            keys: BinaryBuilder::with_capacity(rows, 0),
+            headers: HeadersBuilder {
+                lengths: Vec::new(),
+                keys: StringBuilder::new(),
+                values: BinaryBuilder::new(),
+            },
+            schema_ids: Vec::with_capacity(rows),
+            schema_id_nulls: NullBufferBuilder::new(rows),
+        }
+    }
+
+    /// Adds a row. The headers' keys have been found to be UTF-8.
+    pub(crate) fn push(&mut self, partition: i32, record: &Record<'_>, schema_id: Option<u32>) {
+        let row = self.offsets.len();
+        self.partitions.push(partition);
+        self.offsets.push(record.offset);
+        // -1 is Kafka's way of saying that there is none.
+        let micros = record
+            .timestamp
+            .checked_mul(1000)
+            .filter(|_| record.timestamp != -1);
+        self.timestamps.push(micros.unwrap_or(0));
+        self.timestamp_nulls.append(micros.is_some());
+        self.keys.append_option(record.key);
+        if !record.headers.is_empty() {
+            self.headers.lengths.resize(row, 0);
+            self.headers.lengths.push(record.headers.len());
+            for header in record.headers {
+                self.headers
+                    .keys
+                    .append_value(String::from_utf8_lossy(header.key));
+                self.headers.values.append_option(header.value);
+            }
+        }
+        // Registries hand out positive 32-bit ids; the frame has 32 bits.
+        self.schema_ids
+            .push(schema_id.map_or(0, |id| id.cast_signed()));
+        self.schema_id_nulls.append(schema_id.is_some());
+    }
+
+    /// The columns of the rows so far, in the order of [`fields`]; it then begins anew.
+    pub(crate) fn finish(&mut self) -> Vec<ArrayRef> {
+        let rows = self.offsets.len();
+        let done = std::mem::replace(self, Self::with_capacity(self.capacity));
+        let Self {
+            mut headers,
+            mut keys,
+            ..
+        } = done;
+        let mut timestamp_nulls = done.timestamp_nulls;
+        let mut schema_id_nulls = done.schema_id_nulls;
+        vec![
+            Arc::new(Int32Array::from(done.partitions)),
+            Arc::new(Int64Array::from(done.offsets)),
+            Arc::new(
+                TimestampMicrosecondArray::new(done.timestamps.into(), timestamp_nulls.finish())
+                    .with_timezone("+00:00"),
+            ),
+            Arc::new(keys.finish()),
+            Arc::new(headers.finish(rows)),
+            Arc::new(Int32Array::new(
+                done.schema_ids.into(),
+                schema_id_nulls.finish(),
+            )),
+        ]
+    }
+}
+
+impl HeadersBuilder {
+    fn finish(&mut self, rows: usize) -> ListArray {
+        let DataType::Struct(members) = header_field().data_type() else {
+            unreachable!("headers are structs")
+        };
+        let entries: Vec<ArrayRef> =
+            vec![Arc::new(self.keys.finish()), Arc::new(self.values.finish())];
+        let entries = StructArray::new(members.clone(), entries, None);
+        let offsets = if self.lengths.is_empty() {
+            OffsetBuffer::new_zeroed(rows)
+        } else {
+            self.lengths.resize(rows, 0);
+            let mut offsets = OffsetBufferBuilder::new(rows);
+            self.lengths
+                .iter()
+                .for_each(|length| offsets.push_length(*length));
+            offsets.finish()
+        };
+        ListArray::new(header_field().clone(), offsets, Arc::new(entries), None)
     }
 }
 

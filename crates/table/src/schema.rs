@@ -246,9 +246,10 @@ fn is_uuid(field: &Field) -> bool {
         .is_some_and(|name| name == UUID_EXTENSION)
 }
 
-/// The type that holds the values of both, by the promotions Iceberg v2 allows.
+/// The type that holds the values of a table's column `a` and of new records' `b`, by the
+/// promotions Iceberg v2 allows.
 fn wider(a: &PrimitiveType, b: &PrimitiveType) -> Option<PrimitiveType> {
-    use PrimitiveType::{Decimal, Double, Float, Int, Long};
+    use PrimitiveType::{Decimal, Double, Fixed, Float, Int, Long, Uuid};
     match (a, b) {
         _ if a == b => Some(a.clone()),
         (Int, Long) | (Long, Int) => Some(Long),
@@ -266,6 +267,8 @@ fn wider(a: &PrimitiveType, b: &PrimitiveType) -> Option<PrimitiveType> {
             precision: *p.max(q),
             scale: *s,
         }),
+        // The same 16 bytes under two names: the table's stays.
+        (Uuid, Fixed(16)) | (Fixed(16), Uuid) => Some(a.clone()),
         _ => None,
     }
 }
@@ -325,7 +328,7 @@ fn with_id(
     };
     let mut metadata =
         HashMap::from([(PARQUET_FIELD_ID_META_KEY.to_owned(), column.id.to_string())]);
-    if is_uuid(field) {
+    if *column.field_type == Type::Primitive(PrimitiveType::Uuid) {
         metadata.insert(EXTENSION_NAME.to_owned(), UUID_EXTENSION.to_owned());
     }
     Ok(Field::new(name, data_type, field.is_nullable()).with_metadata(metadata))

@@ -1,0 +1,259 @@
+//! All tables of a store.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use fletch_store::Store;
+use tokio::sync::{Semaphore, watch};
+use tokio::task::JoinHandle;
+use uuid::Uuid;
+
+use crate::catalog::Catalog;
+use crate::dead_letter::{self, is_dead_letter_topic};
+use crate::source::SchemaSource;
+use crate::status::{Stop, TopicState, TopicStatus};
+use crate::worker::{self, House};
+use crate::{TableConfig, TableError};
+
+/// How often topics are looked for that were created or deleted.
+const LOOK_EVERY: Duration = Duration::from_millis(100);
+/// Every so many looks the gauges are set.
+const LOOKS_PER_MEASUREMENT: u32 = 10;
+/// Tables opened at one time at the start.
+const OPENING_MAX: usize = 2;
+
+/// The tables of a store's topics, kept up with their logs in the background.
+///
+/// Clones share them. [`shutdown`](Self::shutdown) commits what was acknowledged and ends the work;
+/// dropping the last clone ends it at once, which loses nothing either: the next start goes on
+/// from what the tables record.
+#[derive(Clone)]
+pub struct Tables {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    house: Arc<House>,
+    workers: Mutex<HashMap<Uuid, Worker>>,
+    closing: watch::Sender<bool>,
+    supervisor: Mutex<Option<JoinHandle<()>>>,
+}
+
+struct Worker {
+    state: Arc<TopicState>,
+    handle: JoinHandle<()>,
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        let workers = self
+            .workers
+            .get_mut()
+            .unwrap_or_else(PoisonError::into_inner);
+        workers.values().for_each(|worker| worker.handle.abort());
+    }
+}
+
+impl Tables {
+    /// Opens the catalog and starts to keep a table for every topic of the store.
+    ///
+    /// # Errors
+    ///
+    /// If a setting can't be served or the catalog can't be opened. Whatever is wrong with a
+    /// single table is told by [`status`](Self::status) and the log, and doesn't concern others.
+    pub async fn start(
+        store: Store,
+        config: TableConfig,
+        source: Arc<dyn SchemaSource>,
+    ) -> Result<Self, TableError> {
+        config.check()?;
+        let catalog = Arc::new(Catalog::open(&config).await?);
+        let house = House {
+            writers: Semaphore::new(config.writers_max),
+            opening: Semaphore::new(OPENING_MAX),
+            store,
+            config,
+            catalog,
+            source,
+        };
+        let inner = Arc::new(Inner {
+            house: Arc::new(house),
+            workers: Mutex::default(),
+            closing: watch::Sender::new(false),
+            supervisor: Mutex::default(),
+        });
+        let supervised = Arc::downgrade(&inner);
+        let mut closing = inner.closing.subscribe();
+        let supervisor = tokio::spawn(async move {
+            for look in 0u32.. {
+                // Held only for the look, so that dropping the last handle ends all this.
+                let Some(inner) = supervised.upgrade() else {
+                    return;
+                };
+                inner.look();
+                if look % LOOKS_PER_MEASUREMENT == 0 {
+                    inner.measure();
+                }
+                drop(inner);
+                tokio::select! {
+                    () = tokio::time::sleep(LOOK_EVERY) => {}
+                    _ = closing.wait_for(|closing| *closing) => return,
+                }
+            }
+        });
+        *lock(&inner.supervisor) = Some(supervisor);
+        Ok(Self { inner })
+    }
+
+    /// Commits everything that was acknowledged before the call, and answers when it is in the
+    /// table.
+    ///
+    /// # Errors
+    ///
+    /// If there is no such topic, it has no table, or it is deleted meanwhile.
+    pub async fn flush(&self, topic: &str) -> Result<(), TableError> {
+        let unknown = || TableError::UnknownTopic(topic.to_owned());
+        let store = &self.inner.house.store;
+        let found = store
+            .topic(topic)
+            .filter(|topic| !is_dead_letter_topic(&topic.name));
+        let found = found.ok_or_else(unknown)?;
+        let targets: Vec<(i32, i64)> = (0..found.partitions)
+            .filter_map(|partition| Some((partition, store.watermarks(found.id, partition)?.high)))
+            .collect();
+        self.inner.look();
+        let state = lock(&self.inner.workers)
+            .get(&found.id)
+            .map(|worker| worker.state.clone());
+        let state = state.ok_or_else(unknown)?;
+        let mut committed = state.committed.subscribe();
+        let reached = |offsets: &Option<crate::offsets::Offsets>| {
+            offsets
+                .as_ref()
+                .is_some_and(|offsets| targets.iter().all(|(p, high)| offsets.get(*p) >= *high))
+        };
+        loop {
+            state.hurry.notify_one();
+            tokio::select! {
+                reached = committed.wait_for(reached) => {
+                    return reached.map(drop).map_err(|_| unknown());
+                }
+                // A hurried cycle may have ended just short of the target.
+                () = tokio::time::sleep(Duration::from_millis(50)) => {}
+            }
+            if store.topic_by_id(found.id).is_none() {
+                return Err(unknown());
+            }
+            if *self.inner.closing.borrow() {
+                return Err(TableError::Closed);
+            }
+        }
+    }
+
+    /// How each topic stands, by name.
+    pub fn status(&self) -> Vec<TopicStatus> {
+        self.inner.status()
+    }
+
+    /// Commits what was acknowledged and ends the work. A topic that can't get on (its registry
+    /// is away, its disk is full) isn't waited for: its records are in the log and are taken at
+    /// the next start.
+    pub async fn shutdown(&self) {
+        self.inner.closing.send_replace(true);
+        let supervisor = lock(&self.inner.supervisor).take();
+        if let Some(supervisor) = supervisor {
+            let _ = supervisor.await;
+        }
+        let workers: Vec<Worker> = lock(&self.inner.workers)
+            .drain()
+            .map(|(_, worker)| worker)
+            .collect();
+        for worker in &workers {
+            worker.state.stop.send_replace(Stop::Drained);
+        }
+        for worker in workers {
+            let _ = worker.handle.await;
+        }
+        self.inner.house.catalog.close().await;
+    }
+}
+
+impl Inner {
+    /// Starts a worker for each topic that has none; ends those whose topic is gone.
+    fn look(&self) {
+        if *self.closing.borrow() {
+            return;
+        }
+        let topics = self.house.store.topics();
+        let mut workers = lock(&self.workers);
+        workers.retain(|id, worker| {
+            if self.house.store.topic_by_id(*id).is_none() {
+                worker.state.stop.send_if_modified(|stop| {
+                    let changed = *stop != Stop::Now;
+                    *stop = Stop::Now;
+                    changed
+                });
+            }
+            !worker.handle.is_finished()
+        });
+        for topic in topics {
+            if is_dead_letter_topic(&topic.name) || workers.contains_key(&topic.id) {
+                continue;
+            }
+            // The worker of a deleted topic of this name comes to its end first.
+            if workers
+                .values()
+                .any(|worker| worker.state.topic == topic.name)
+            {
+                continue;
+            }
+            let state = Arc::new(TopicState::new(&topic));
+            let id = topic.id;
+            let handle = tokio::spawn(worker::run(self.house.clone(), topic, state.clone()));
+            workers.insert(id, Worker { state, handle });
+        }
+    }
+
+    fn status(&self) -> Vec<TopicStatus> {
+        let states: Vec<Arc<TopicState>> = lock(&self.workers)
+            .values()
+            .map(|worker| worker.state.clone())
+            .collect();
+        let mut status: Vec<TopicStatus> = states
+            .iter()
+            .map(|state| state.status(&self.house.store))
+            .collect();
+        status.sort_by(|a, b| a.topic.cmp(&b.topic));
+        status
+    }
+
+    /// Dead-letter topics have no tables that the log should wait for, other than for what their
+    /// worker looks at, which is partition 0 and only if there is one.
+    fn release_dead_letters(&self) {
+        let store = &self.house.store;
+        for topic in store.topics() {
+            let Some(source) = topic.name.strip_suffix(dead_letter::SUFFIX) else {
+                continue;
+            };
+            let watched = i32::from(store.topic(source).is_some());
+            for partition in watched..topic.partitions {
+                store.retain_from(topic.id, partition, i64::MAX);
+            }
+        }
+    }
+
+    fn measure(&self) {
+        self.release_dead_letters();
+        for status in self.status() {
+            let labels = [("topic", status.topic)];
+            metrics::gauge!("kafka_table_lag_records", &labels).set(status.lag_records as f64);
+            metrics::gauge!("kafka_table_lag_seconds", &labels).set(status.lag_ms as f64 / 1000.0);
+            metrics::gauge!("kafka_table_files", &labels).set(status.files as f64);
+        }
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
