@@ -57,21 +57,14 @@ pub(crate) fn incompatibilities(reader: &AvroSchema, writer: &AvroSchema) -> Vec
         reader,
         writer,
         assumed: HashSet::new(),
+        settled: HashSet::new(),
         struck: HashSet::new(),
         changed: false,
         pairs_left: PAIRS_MAX,
         depth: 0,
         gave_up: false,
     };
-    let mut fits;
-    loop {
-        checker.assumed.clear();
-        checker.changed = false;
-        fits = checker.reads(reader.root, writer.root);
-        if !fits || !checker.changed || checker.gave_up {
-            break;
-        }
-    }
+    let fits = checker.decide(reader.root, writer.root);
     if checker.gave_up {
         return vec![Incompatibility {
             kind: Reason::TooComplex,
@@ -95,6 +88,8 @@ struct Checker<'a> {
     writer: &'a AvroSchema,
     /// Pairs that fit as far as this pass knows.
     assumed: HashSet<(NodeId, NodeId)>,
+    /// Pairs that fit.
+    settled: HashSet<(NodeId, NodeId)>,
     /// Pairs that don't fit.
     struck: HashSet<(NodeId, NodeId)>,
     /// Whether this pass struck a pair.
@@ -105,10 +100,30 @@ struct Checker<'a> {
 }
 
 impl<'a> Checker<'a> {
+    /// Whether a pair fits, for good.
+    fn decide(&mut self, reader: NodeId, writer: NodeId) -> bool {
+        loop {
+            self.assumed.clear();
+            self.changed = false;
+            if !self.reads(reader, writer) {
+                return false;
+            }
+            if !self.changed {
+                // Each of these fits if the others do, so all of them do.
+                self.settled.extend(self.assumed.drain());
+                return true;
+            }
+        }
+    }
+
+    /// Whether a pair fits as far as this pass knows.
     fn reads(&mut self, reader: NodeId, writer: NodeId) -> bool {
         let pair = (reader, writer);
         if self.struck.contains(&pair) {
             return false;
+        }
+        if self.settled.contains(&pair) {
+            return true;
         }
         if !self.assumed.insert(pair) {
             return true;
@@ -197,9 +212,9 @@ struct Reasons<'a> {
 impl Reasons<'_> {
     fn tell(&mut self, reader: NodeId, writer: NodeId, at: &Location, depth: u32) {
         // The decision stopped at the first misfit; the reasons want them all.
-        let fits = self.checker.reads(reader, writer);
+        let fits = self.checker.decide(reader, writer);
         let enough = self.found.len() >= REASONS_MAX || depth > DEPTH_MAX;
-        if fits || enough || !self.told.insert((reader, writer)) {
+        if fits || enough || self.checker.gave_up || !self.told.insert((reader, writer)) {
             return;
         }
         let deeper = depth + 1;
@@ -208,7 +223,7 @@ impl Reasons<'_> {
         match (read, write) {
             (Kind::Union(_), Kind::Union(branches)) => {
                 for (position, branch) in branches.iter().enumerate() {
-                    if !self.checker.reads(reader, *branch) {
+                    if !self.checker.decide(reader, *branch) {
                         let kind = self.lacking(*branch);
                         self.add(kind, &at.child(position));
                     }

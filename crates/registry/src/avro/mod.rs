@@ -193,4 +193,6 @@ impl std::fmt::Display for Location {
 }
 
 #[cfg(test)]
+mod reading_tests;
+#[cfg(test)]
 mod tests;
