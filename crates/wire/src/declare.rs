@@ -97,12 +97,14 @@ macro_rules! structure {
 
             fn bytes_min(version: $crate::Version) -> usize {
                 usize::from(version.flexible) $(
-                    + if field!($field: $type, $versions $(, $option $(($value))?)*)
-                        .in_body(version.number)
-                    {
-                        <$type as $crate::field::Field>::bytes_min(version)
-                    } else {
-                        0
+                    + {
+                        const FIELD: $crate::shape::FieldShape =
+                            field!($field: $type, $versions $(, $option $(($value))?)*);
+                        if FIELD.in_body(version.number) {
+                            <$type as $crate::field::Field>::bytes_min(version)
+                        } else {
+                            0
+                        }
                     }
                 )*
             }

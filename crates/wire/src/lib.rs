@@ -14,8 +14,8 @@
 //!   configured bound before anything is allocated for it.
 //!
 //! # What is deliberately absent
-//! No I/O, no clock, no `unsafe`, no global state, and no knowledge of what a broker serves: that
-//! is the server's to say.
+//! No I/O, no clock, no `unsafe`, no state (but a Zstandard context that each thread keeps), and no
+//! knowledge of what a broker serves: that is the server's to say.
 
 #![forbid(unsafe_code)]
 

@@ -16,7 +16,7 @@ const MAGIC: [u8; 4] = [0x04, 0x22, 0x4d, 0x18];
 const WINDOW_BYTES: usize = 64 << 10;
 
 pub(super) fn decompress(bytes: &[u8], bound: &Bound) -> Result<Vec<u8>, CompressionFault> {
-    let mut output = Vec::new();
+    let mut output = Vec::with_capacity(bound.plausible(bytes.len().saturating_mul(4)));
     let mut rest = bytes;
     // Frames may follow one another.
     loop {

@@ -2,6 +2,7 @@
 
 mod lz4;
 mod snappy;
+mod zstandard;
 
 use std::io::{Read, Write};
 
@@ -96,7 +97,7 @@ impl Compression {
             Self::Gzip => gzip(bytes, &bound),
             Self::Snappy => snappy::decompress(bytes, &bound),
             Self::Lz4 => lz4::decompress(bytes, &bound),
-            Self::Zstd => zstd(bytes, &bound),
+            Self::Zstd => zstandard::decompress(bytes, &bound),
         }
         .map(Bytes::from)
         .map_err(|fault| Error::Compression { codec: self, fault })
@@ -200,14 +201,4 @@ fn gzip(bytes: &[u8], bound: &Bound) -> Result<Vec<u8>, CompressionFault> {
         .last_chunk::<4>()
         .map_or(0, |last| u32::from_le_bytes(*last) as usize);
     bound.read(flate2::bufread::MultiGzDecoder::new(bytes), claimed)
-}
-
-fn zstd(bytes: &[u8], bound: &Bound) -> Result<Vec<u8>, CompressionFault> {
-    let claimed = match zstd::zstd_safe::get_frame_content_size(bytes) {
-        Ok(Some(claimed)) => usize::try_from(claimed).unwrap_or(usize::MAX),
-        _ => bytes.len().saturating_mul(4),
-    };
-    let decoder =
-        zstd::stream::read::Decoder::with_buffer(bytes).map_err(CompressionFault::corrupt)?;
-    bound.read(decoder, claimed)
 }

@@ -12,44 +12,64 @@ const XERIAL_HEADER_BYTES: usize = 16;
 const XERIAL_BLOCK_BYTES: usize = 32 << 10;
 
 pub(super) fn decompress(bytes: &[u8], bound: &Bound) -> Result<Vec<u8>, CompressionFault> {
-    let mut output = Vec::new();
     if !bytes.starts_with(XERIAL_MAGIC) {
-        block(bytes, bound, &mut output)?;
+        let mut output = vec![0; claimed(bytes, 0, bound)?];
+        decompress_block(bytes, &mut output)?;
         return Ok(output);
     }
-    let mut rest = bytes
+    let blocks = bytes
         .get(XERIAL_HEADER_BYTES..)
         .ok_or_else(|| CompressionFault::corrupt("the xerial header is cut off"))?;
-    while !rest.is_empty() {
-        let cut = || CompressionFault::corrupt("a xerial block is cut off");
-        let (length, after) = rest.split_first_chunk::<4>().ok_or_else(cut)?;
-        let length = u32::from_be_bytes(*length) as usize;
-        let (input, after) = after.split_at_checked(length).ok_or_else(cut)?;
-        block(input, bound, &mut output)?;
-        rest = after;
+    // Once to know how long the output is, once to make it.
+    let (mut length, mut rest) = (0, blocks);
+    while let Some(block) = next_block(&mut rest)? {
+        length += claimed(block, length, bound)?;
+    }
+    let mut output = vec![0; length];
+    let (mut space, mut rest) = (output.as_mut_slice(), blocks);
+    while let Some(block) = next_block(&mut rest)? {
+        let length = claimed(block, 0, bound)?.min(space.len());
+        let (place, after) = space.split_at_mut(length);
+        decompress_block(block, place)?;
+        space = after;
     }
     Ok(output)
 }
 
-/// Appends the contents of a raw block.
-fn block(input: &[u8], bound: &Bound, output: &mut Vec<u8>) -> Result<(), CompressionFault> {
-    let length = snap::raw::decompress_len(input).map_err(CompressionFault::corrupt)?;
+/// Takes a block, with its length before it, off the front.
+fn next_block<'a>(rest: &mut &'a [u8]) -> Result<Option<&'a [u8]>, CompressionFault> {
+    if rest.is_empty() {
+        return Ok(None);
+    }
+    let cut = || CompressionFault::corrupt("a xerial block is cut off");
+    let (length, after) = rest.split_first_chunk::<4>().ok_or_else(cut)?;
+    let length = u32::from_be_bytes(*length) as usize;
+    let (block, after) = after.split_at_checked(length).ok_or_else(cut)?;
+    *rest = after;
+    Ok(Some(block))
+}
+
+/// The length that a raw block claims to have, if it may come after so many bytes.
+fn claimed(block: &[u8], before: usize, bound: &Bound) -> Result<usize, CompressionFault> {
+    let length = snap::raw::decompress_len(block).map_err(CompressionFault::corrupt)?;
     // An element of three bytes copies 64 at most: a longer claim is a lie, and isn't allocated.
-    if length / 22 > input.len() {
+    if length / 22 > block.len() {
+        let bytes = block.len();
         return Err(CompressionFault::corrupt(format_args!(
-            "{} bytes claim to be {length}",
-            input.len()
+            "{bytes} bytes claim to be {length}"
         )));
     }
-    let start = output.len();
-    if length > bound.allowed - start {
+    if length > bound.allowed - before {
         return Err(bound.exceeded());
     }
-    output.resize(start + length, 0);
-    let place = output.get_mut(start..).unwrap_or_default();
-    snap::raw::Decoder::new()
-        .decompress(input, place)
+    Ok(length)
+}
+
+fn decompress_block(block: &[u8], place: &mut [u8]) -> Result<(), CompressionFault> {
+    let written = snap::raw::Decoder::new()
+        .decompress(block, place)
         .map_err(CompressionFault::corrupt)?;
+    debug_assert_eq!(written, place.len());
     Ok(())
 }
 
