@@ -30,6 +30,20 @@ fn encode_produce_request(bencher: Bencher) {
     bencher.bench(workloads::encode_ours(&frame));
 }
 
+#[divan::bench]
+fn encode_produce_request_kafka_protocol(bencher: Bencher) {
+    let frame = workloads::produce_frame(&workloads::batch(Compression::Lz4, 1000, 100));
+    bencher.bench(workloads::encode_theirs(&frame));
+}
+
+#[divan::bench(args = Compression::ALL)]
+fn read_batch(bencher: Bencher, codec: Compression) {
+    let batch = workloads::batch(codec, 1000, 100);
+    bencher
+        .counter(ItemsCount::new(1000u32))
+        .bench(|| workloads::read_ours(&batch));
+}
+
 #[divan::bench(args = Compression::ALL)]
 fn iterate_records(bencher: Bencher, codec: Compression) {
     let batch = workloads::batch(codec, 1000, 100);

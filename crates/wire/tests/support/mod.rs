@@ -4,14 +4,16 @@
 //! to hold the codec against. What it writes is canonical, so that whoever reads it writes the same
 //! bytes again.
 
+#![allow(unreachable_pub)] // The fuzz package has this file as a public module.
+
 use fletch_wire::shape::{FieldShape, Kind, MessageShape, StructShape};
 
 /// Where the values come from: bytes that are used up from front to back, and zeros after that.
-pub(crate) struct Choices<'a>(pub(crate) &'a [u8]);
+pub struct Choices<'a>(pub &'a [u8]);
 
 impl Choices<'_> {
     /// A number below the bound.
-    pub(crate) fn below(&mut self, bound: u64) -> u64 {
+    pub fn below(&mut self, bound: u64) -> u64 {
         let width = if bound <= 0x100 { 1 } else { 8 };
         self.number(width) % bound.max(1)
     }
@@ -26,12 +28,7 @@ impl Choices<'_> {
 }
 
 /// A whole request, header included, without the length of its frame.
-pub(crate) fn request(
-    key: i16,
-    shape: &MessageShape,
-    version: i16,
-    choices: &mut Choices,
-) -> Vec<u8> {
+pub fn request(key: i16, shape: &MessageShape, version: i16, choices: &mut Choices) -> Vec<u8> {
     let flexible = shape.flexible.contains(version);
     let mut sample = Sample {
         version,
@@ -55,12 +52,7 @@ pub(crate) fn request(
 }
 
 /// A whole answer, header included, without the length of its frame.
-pub(crate) fn response(
-    key: i16,
-    shape: &MessageShape,
-    version: i16,
-    choices: &mut Choices,
-) -> Vec<u8> {
+pub fn response(key: i16, shape: &MessageShape, version: i16, choices: &mut Choices) -> Vec<u8> {
     let flexible = shape.flexible.contains(version);
     let mut sample = Sample {
         version,
