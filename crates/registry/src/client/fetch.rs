@@ -22,33 +22,41 @@ pub(super) struct Fetched {
     subject: Option<String>,
     version: Option<i32>,
     id: Option<u32>,
-    url: String,
 }
 
 /// References found while one schema is resolved.
 struct Resolution {
+    /// Where the schema came from, for errors.
+    url: String,
     found: Vec<ReferencedSchema>,
-    /// Done, or on the way down: a reference met on its own way down is a circle.
     done: HashSet<Reference>,
+    /// The way down from the schema: a reference met on its own way down is a circle.
     path: Vec<Reference>,
     text_bytes: usize,
 }
 
+impl Resolution {
+    fn refuse<T>(&self, reason: impl Into<String>) -> Result<T, RegistryError> {
+        Err(RegistryError::Invalid {
+            url: self.url.clone(),
+            reason: reason.into(),
+        })
+    }
+}
+
 impl Inner {
     pub(super) async fn schema(&self, id: u32) -> Result<Schema, RegistryError> {
-        let what = format!("schema {id}");
-        let text = id.to_string();
-        let reply = self
-            .get("schema", &what, &["schemas", "ids", &text], &[])
-            .await?;
-        let fetched = fetched(reply)?;
-        if fetched.id.is_some_and(|found| found != id) {
-            return Err(invalid(
-                &fetched,
-                format!("asked for {what}, it sent another"),
-            ));
-        }
-        self.resolve(id, fetched).await
+        let (what, text) = (format!("schema {id}"), id.to_string());
+        let segments = ["schemas", "ids", &text];
+        let reply = self.get("schema", &what, &segments, &[], |body| {
+            let fetched = fetched(body)?;
+            match fetched.id {
+                Some(other) if other != id => Err(format!("asked for {what}, it sent {other}")),
+                _ => Ok(fetched),
+            }
+        });
+        let Reply { answer, url } = reply.await?;
+        self.resolve(id, answer, url).await
     }
 
     pub(super) async fn subject_version(
@@ -56,8 +64,8 @@ impl Inner {
         subject: &str,
         version: Option<i32>,
     ) -> Result<SubjectVersion, RegistryError> {
-        let fetched = self.fetch_version(subject, version.unwrap_or(-1)).await?;
-        self.as_subject_version(fetched).await
+        let reply = self.fetch_version(subject, version.unwrap_or(-1)).await?;
+        self.as_subject_version(reply).await
     }
 
     pub(super) async fn register(
@@ -67,12 +75,11 @@ impl Inner {
     ) -> Result<u32, RegistryError> {
         let what = format!("subject {subject}");
         let segments = ["subjects", subject, "versions"];
-        let reply = self.post("register", &what, &segments, &[], schema).await?;
-        let answer: SchemaAnswer = parsed(&reply)?;
-        id_of(&answer).ok_or_else(|| RegistryError::Invalid {
-            url: reply.url,
-            reason: "registered, it names no id".into(),
-        })
+        let reply = self.post("register", &what, &segments, &[], schema, |body| {
+            let answer: SchemaAnswer = parsed(body)?;
+            id_of(&answer).ok_or_else(|| "registered, it names no id".to_owned())
+        });
+        Ok(reply.await?.answer)
     }
 
     pub(super) async fn look_up(
@@ -81,31 +88,29 @@ impl Inner {
         schema: &NewSchema,
     ) -> Result<SubjectVersion, RegistryError> {
         let what = format!("the schema in subject {subject}");
-        let segments = ["subjects", subject];
-        let reply = self
-            .post("look_up", &what, &segments, &[("deleted", "true")], schema)
-            .await?;
-        let fetched = fetched(reply)?;
-        self.as_subject_version(fetched).await
+        let (segments, query) = (["subjects", subject], [("deleted", "true")]);
+        let reply = self.post("look_up", &what, &segments, &query, schema, fetched);
+        self.as_subject_version(reply.await?).await
     }
 
     pub(super) async fn subjects(&self) -> Result<Vec<String>, RegistryError> {
-        let reply = self
-            .get("subjects", "the list of subjects", &["subjects"], &[])
-            .await?;
-        parsed(&reply)
+        let what = "the list of subjects";
+        let reply = self.get("subjects", what, &["subjects"], &[], parsed);
+        Ok(reply.await?.answer)
     }
 
-    async fn as_subject_version(&self, fetched: Fetched) -> Result<SubjectVersion, RegistryError> {
+    async fn as_subject_version(
+        &self,
+        reply: Reply<Fetched>,
+    ) -> Result<SubjectVersion, RegistryError> {
+        let Reply { answer, url } = reply;
         let (Some(subject), Some(version), Some(id)) =
-            (fetched.subject.clone(), fetched.version, fetched.id)
+            (answer.subject.clone(), answer.version, answer.id)
         else {
-            return Err(invalid(
-                &fetched,
-                "subject, version or id isn't there".into(),
-            ));
+            let reason = "subject, version or id isn't there".to_owned();
+            return Err(RegistryError::Invalid { url, reason });
         };
-        let schema = self.resolve(id, fetched).await?;
+        let schema = self.resolve(id, answer, url).await?;
         Ok(SubjectVersion {
             subject,
             version,
@@ -115,29 +120,40 @@ impl Inner {
 
     /// A version of a subject; -1 is the latest. Deleted versions are asked for too: what was
     /// written with a schema is read with it, whatever became of the subject since.
-    async fn fetch_version(&self, subject: &str, version: i32) -> Result<Fetched, RegistryError> {
-        let text = if version == -1 {
-            "latest".to_owned()
-        } else {
-            version.to_string()
+    async fn fetch_version(
+        &self,
+        subject: &str,
+        version: i32,
+    ) -> Result<Reply<Fetched>, RegistryError> {
+        let text = match version {
+            -1 => "latest".to_owned(),
+            number => number.to_string(),
         };
         let what = format!("version {text} of subject {subject}");
-        let segments = ["subjects", subject, "versions", &text];
-        let reply = self
-            .get("version", &what, &segments, &[("deleted", "true")])
-            .await?;
-        let fetched = fetched(reply)?;
-        if version != -1 && fetched.version.is_some_and(|found| found != version) {
-            return Err(invalid(
-                &fetched,
-                format!("asked for {what}, it sent another"),
-            ));
-        }
-        Ok(fetched)
+        let (segments, query) = (
+            ["subjects", subject, "versions", &text],
+            [("deleted", "true")],
+        );
+        let reply = self.get("version", &what, &segments, &query, |body| {
+            let fetched = fetched(body)?;
+            match fetched.version {
+                Some(other) if version != -1 && other != version => {
+                    Err(format!("asked for {what}, it sent {other}"))
+                }
+                _ => Ok(fetched),
+            }
+        });
+        reply.await
     }
 
-    async fn resolve(&self, id: u32, fetched: Fetched) -> Result<Schema, RegistryError> {
+    async fn resolve(
+        &self,
+        id: u32,
+        fetched: Fetched,
+        url: String,
+    ) -> Result<Schema, RegistryError> {
         let mut resolution = Resolution {
+            url,
             found: Vec::new(),
             done: HashSet::new(),
             path: Vec::new(),
@@ -162,61 +178,45 @@ impl Inner {
         Box::pin(async move {
             for reference in &schema.references {
                 if resolution.path.contains(reference) {
-                    return Err(invalid(schema, "its references go in a circle".into()));
+                    return resolution.refuse("its references go in a circle");
                 }
                 if resolution.done.contains(reference) {
                     continue;
                 }
-                if resolution.path.len() >= self.config.references_depth_max {
-                    let depth = self.config.references_depth_max;
-                    return Err(invalid(
-                        schema,
-                        format!("a chain of over {depth} references"),
-                    ));
+                let depth = self.config.references_depth_max;
+                if resolution.path.len() >= depth {
+                    return resolution.refuse(format!("a chain of over {depth} references"));
                 }
                 // Every schema on the way down will be counted on the way up.
-                let count = resolution.found.len() + resolution.path.len();
-                if count >= self.config.references_max {
-                    let most = self.config.references_max;
-                    return Err(invalid(schema, format!("it refers to over {most} schemas")));
+                let most = self.config.references_max;
+                if resolution.found.len() + resolution.path.len() >= most {
+                    return resolution.refuse(format!("it refers to over {most} schemas"));
                 }
 
                 let referenced = self.referenced(reference).await?;
                 if referenced.kind != schema.kind {
-                    return Err(invalid(
-                        schema,
-                        format!(
-                            "a schema of kind {} refers to a {}",
-                            schema.kind, referenced.kind
-                        ),
-                    ));
+                    let (one, other) = (schema.kind, referenced.kind);
+                    return resolution
+                        .refuse(format!("a schema of kind {one} refers to a {other}"));
                 }
                 resolution.text_bytes += referenced.text.len();
                 let limit = self.config.response_bytes_max;
                 if resolution.text_bytes > limit {
-                    return Err(invalid(
-                        schema,
-                        format!("over {limit} bytes with its references"),
-                    ));
+                    return resolution.refuse(format!("over {limit} bytes with its references"));
                 }
                 resolution.path.push(reference.clone());
                 self.follow(&referenced, resolution).await?;
                 resolution.path.pop();
                 resolution.done.insert(reference.clone());
+
                 // Two subjects' versions may both be known by one name; that is no news if they
                 // say the same, and ambiguous if not.
-                match resolution
-                    .found
-                    .iter()
-                    .find(|found| found.name == reference.name)
-                {
+                let name = &reference.name;
+                match resolution.found.iter().find(|found| found.name == *name) {
                     Some(known) if known.text == referenced.text => {}
-                    Some(_) => {
-                        let name = &reference.name;
-                        return Err(invalid(schema, format!("{name} refers to two schemas")));
-                    }
+                    Some(_) => return resolution.refuse(format!("{name} refers to two schemas")),
                     None => resolution.found.push(ReferencedSchema {
-                        name: reference.name.clone(),
+                        name: name.clone(),
                         text: referenced.text.clone(),
                     }),
                 }
@@ -229,11 +229,12 @@ impl Inner {
         if let Some(known) = self.versions.get(reference).await {
             return Ok(known);
         }
-        let fetched = self
-            .fetch_version(&reference.subject, reference.version)
-            .await?;
-        let fetched = Arc::new(fetched);
-        if reference.version > 0 {
+        let Reference {
+            subject, version, ..
+        } = reference;
+        let fetched = Arc::new(self.fetch_version(subject, *version).await?.answer);
+        // The latest version is another one tomorrow.
+        if *version > 0 {
             self.versions
                 .insert(reference.clone(), fetched.clone())
                 .await;
@@ -241,13 +242,14 @@ impl Inner {
         Ok(fetched)
     }
 
-    async fn get(
+    async fn get<T>(
         &self,
         operation: &'static str,
         what: &str,
         segments: &[&str],
         query: &[(&str, &str)],
-    ) -> Result<Reply, RegistryError> {
+        understand: impl Fn(&[u8]) -> Result<T, String>,
+    ) -> Result<Reply<T>, RegistryError> {
         let call = Call {
             operation,
             what,
@@ -256,17 +258,18 @@ impl Inner {
             query,
             body: None,
         };
-        self.transport.call(&call).await
+        self.transport.call(&call, understand).await
     }
 
-    async fn post(
+    async fn post<T>(
         &self,
         operation: &'static str,
         what: &str,
         segments: &[&str],
         query: &[(&str, &str)],
         schema: &NewSchema,
-    ) -> Result<Reply, RegistryError> {
+        understand: impl Fn(&[u8]) -> Result<T, String>,
+    ) -> Result<Reply<T>, RegistryError> {
         let request = SchemaRequest {
             schema: Some(schema.text.clone()),
             // Registries from before other kinds don't know the property.
@@ -285,53 +288,36 @@ impl Inner {
             query,
             body: Some(body),
         };
-        self.transport.call(&call).await
+        self.transport.call(&call, understand).await
     }
 }
 
-fn parsed<T: DeserializeOwned>(reply: &Reply) -> Result<T, RegistryError> {
-    serde_json::from_slice(&reply.body).map_err(|error| RegistryError::Invalid {
-        url: reply.url.clone(),
-        reason: format!("not the JSON of a registry: {error}"),
-    })
+fn parsed<T: DeserializeOwned>(body: &[u8]) -> Result<T, String> {
+    serde_json::from_slice(body).map_err(|error| format!("not the JSON of a registry: {error}"))
 }
 
-fn fetched(reply: Reply) -> Result<Fetched, RegistryError> {
-    let answer: SchemaAnswer = parsed(&reply)?;
-    let url = reply.url;
+fn fetched(body: &[u8]) -> Result<Fetched, String> {
+    let answer: SchemaAnswer = parsed(body)?;
     let id = id_of(&answer);
     let Some(kind) = SchemaKind::from_wire(answer.schema_type.as_deref()) else {
-        let kind = answer.schema_type.unwrap_or_default();
-        let kind: String = kind.chars().take(32).collect();
-        return Err(RegistryError::Invalid {
-            url,
-            reason: format!("unknown schema type {kind:?}"),
-        });
+        let kind: String = answer
+            .schema_type
+            .unwrap_or_default()
+            .chars()
+            .take(32)
+            .collect();
+        return Err(format!("unknown schema type {kind:?}"));
     };
-    match answer.schema {
-        Some(text) => Ok(Fetched {
-            text,
-            kind,
-            references: answer.references.unwrap_or_default(),
-            subject: answer.subject,
-            version: answer.version,
-            id,
-            url,
-        }),
-        None => Err(RegistryError::Invalid {
-            url,
-            reason: "there is no schema in it".into(),
-        }),
-    }
+    Ok(Fetched {
+        text: answer.schema.ok_or("there is no schema in it")?,
+        kind,
+        references: answer.references.unwrap_or_default(),
+        subject: answer.subject,
+        version: answer.version,
+        id,
+    })
 }
 
 fn id_of(answer: &SchemaAnswer) -> Option<u32> {
     answer.id.and_then(|id| u32::try_from(id).ok())
-}
-
-fn invalid(fetched: &Fetched, reason: String) -> RegistryError {
-    RegistryError::Invalid {
-        url: fetched.url.clone(),
-        reason,
-    }
 }

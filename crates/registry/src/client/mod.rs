@@ -104,6 +104,8 @@ impl Client {
             .schemas
             .try_get_with(id, async { inner.entry(id).await })
             .await;
+        // What has to make room goes now, not some time later: what it gives back may be megabytes.
+        inner.schemas.run_pending_tasks().await;
         match entry {
             Ok(entry) => entry.into_result(),
             Err(error) => Err(RegistryError::clone(&error)),

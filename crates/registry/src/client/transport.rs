@@ -58,10 +58,10 @@ enum FailureKind {
     Final(RegistryError),
 }
 
-/// An answer: its body, and where it came from.
+/// An answer, understood, and where it came from.
 #[derive(Debug)]
-pub(super) struct Reply {
-    pub(super) body: Bytes,
+pub(super) struct Reply<T> {
+    pub(super) answer: T,
     pub(super) url: String,
 }
 
@@ -114,7 +114,13 @@ impl Transport {
     }
 
     /// Sends a request until a registry answers it, as [`Retry`](super::Retry) says.
-    pub(super) async fn call(&self, call: &Call<'_>) -> Result<Reply, RegistryError> {
+    ///
+    /// `understand` reads a body, or says what is wrong with it: then another registry is asked.
+    pub(super) async fn call<T>(
+        &self,
+        call: &Call<'_>,
+        understand: impl Fn(&[u8]) -> Result<T, String>,
+    ) -> Result<Reply<T>, RegistryError> {
         let rounds_max = self.config.retry.rounds_max.max(1);
         let mut attempts = 0;
         let mut round = 0;
@@ -129,7 +135,7 @@ impl Transport {
                     continue;
                 };
                 attempts += 1;
-                let failure = match self.timed(endpoint, call).await {
+                let failure = match self.timed(endpoint, call, &understand).await {
                     Ok(reply) => {
                         self.preferred.store(position, Ordering::Relaxed);
                         return Ok(reply);
@@ -190,7 +196,12 @@ impl Transport {
     }
 
     /// One request to one registry, within the time for one, measured.
-    async fn timed(&self, endpoint: &Endpoint, call: &Call<'_>) -> Result<Reply, Failure> {
+    async fn timed<T>(
+        &self,
+        endpoint: &Endpoint,
+        call: &Call<'_>,
+        understand: impl Fn(&[u8]) -> Result<T, String>,
+    ) -> Result<Reply<T>, Failure> {
         let started = Instant::now();
         let uri = endpoint
             .uri(call.segments, call.query)
@@ -210,6 +221,13 @@ impl Transport {
                     },
                 }),
             };
+        let outcome = outcome.and_then(|Reply { answer, url }| match understand(&answer) {
+            Ok(answer) => Ok(Reply { answer, url }),
+            Err(why) => Err(Failure {
+                url,
+                error: FailureKind::Invalid(why),
+            }),
+        });
         let outcome_label = match &outcome {
             Ok(_) => "answered",
             Err(Failure {
@@ -240,7 +258,7 @@ impl Transport {
         endpoint: &Endpoint,
         call: &Call<'_>,
         mut uri: Uri,
-    ) -> Result<Reply, Failure> {
+    ) -> Result<Reply<Bytes>, Failure> {
         let mut redirects = 0;
         loop {
             let url = uri.to_string();
@@ -297,9 +315,9 @@ impl Transport {
         status: StatusCode,
         headers: &HeaderMap,
         body: Bytes,
-    ) -> Result<Reply, Failure> {
+    ) -> Result<Reply<Bytes>, Failure> {
         if status.is_success() {
-            return Ok(Reply { body, url });
+            return Ok(Reply { answer: body, url });
         }
         let (code, message) = match serde_json::from_slice::<ErrorAnswer>(&body) {
             Ok(error) => (Some(error.error_code), error.message),

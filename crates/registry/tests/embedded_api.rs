@@ -1,0 +1,649 @@
+//! The REST API of the embedded registry, as it is on the wire.
+
+mod common;
+
+use common::{Served, V1, avro, raw, record};
+use serde_json::json;
+
+const A: &str = r#"{"name":"a","type":"int"}"#;
+const A_TEXT: &str = r#"{"name":"a","type":"string"}"#;
+const B_OPTIONAL: &str = r#"{"name":"b","type":["null","int"],"default":null}"#;
+
+#[tokio::test]
+async fn registers_once_and_gives_the_same_id_for_the_same_schema() {
+    let served = Served::start().await;
+    let one = record(A);
+    let answer = served
+        .post("/subjects/t-value/versions?normalize=False", &avro(&one))
+        .await;
+    assert_eq!(answer.ok(), json!({"id": 1}));
+    assert_eq!(answer.headers["content-type"], V1);
+
+    // Again, spelled otherwise, and under another subject.
+    let spelled =
+        r#"{ "fields": [ {"type": {"type":"int"}, "name":"a"} ], "name":"R", "type":"record" }"#;
+    assert_eq!(served.register("t-value", spelled).await, 1);
+    assert_eq!(served.register("other-value", &one).await, 1);
+    assert_eq!(
+        served.get("/subjects/t-value/versions").await.ok(),
+        json!([1])
+    );
+    assert_eq!(
+        served.get("/subjects").await.ok(),
+        json!(["other-value", "t-value"])
+    );
+
+    let two = record(&format!("{A},{B_OPTIONAL}"));
+    assert_eq!(served.register("t-value", &two).await, 2);
+    assert_eq!(
+        served.get("/subjects/t-value/versions").await.ok(),
+        json!([1, 2])
+    );
+    assert_eq!(
+        served.get("/schemas/ids/1").await.ok(),
+        json!({"schema": one})
+    );
+    assert_eq!(
+        served.get("/schemas/ids/2").await.ok(),
+        json!({"schema": two})
+    );
+
+    // A new client is told more.
+    let answer = served
+        .post_extended("/subjects/t-value/versions", &avro(&two))
+        .await
+        .ok();
+    let guid = answer["guid"].as_str().unwrap().to_owned();
+    assert_eq!(
+        answer,
+        json!({"id": 2, "version": 2, "guid": guid, "schemaType": "AVRO"})
+    );
+    let answer = served.get_extended("/schemas/ids/2").await.ok();
+    assert_eq!(answer["subject"], "t-value");
+    assert_eq!(answer["version"], 2);
+    assert_eq!(answer["guid"], guid.as_str());
+    assert_eq!(answer["deleted"], false);
+    assert!(answer["ts"].as_i64().unwrap() > 1_600_000_000_000);
+    let by_guid = served.get(&format!("/schemas/guids/{guid}")).await.ok();
+    assert_eq!(by_guid, json!({"schema": two}));
+    let ids = served.get(&format!("/schemas/guids/{guid}/ids")).await.ok();
+    assert_eq!(ids, json!([{"context": ".", "id": 2}]));
+    assert_eq!(
+        served.get("/schemas/guids/nonsense").await.error(),
+        (404, 40403)
+    );
+}
+
+#[tokio::test]
+async fn looks_up_and_reads_versions() {
+    let served = Served::start().await;
+    let (one, two) = (record(A), record(&format!("{A},{B_OPTIONAL}")));
+    served.register("t-value", &one).await;
+    served.register("t-value", &two).await;
+
+    let found = served
+        .post("/subjects/t-value?deleted=True", &avro(&one))
+        .await
+        .ok();
+    assert_eq!(
+        found,
+        json!({"subject": "t-value", "version": 1, "id": 1, "schema": one})
+    );
+    let unknown = served
+        .post("/subjects/t-value", &avro(&record(A_TEXT)))
+        .await;
+    assert_eq!(unknown.error(), (404, 40403));
+    assert_eq!(
+        served.post("/subjects/nope", &avro(&one)).await.error(),
+        (404, 40401)
+    );
+
+    let latest = json!({"subject": "t-value", "version": 2, "id": 2, "schema": two});
+    for path in ["/latest", "/-1", "/2"] {
+        let path = format!("/subjects/t-value/versions{path}");
+        assert_eq!(served.get(&path).await.ok(), latest, "{path}");
+    }
+    let text = served.get("/subjects/t-value/versions/1/schema").await;
+    assert_eq!((text.status, text.body.as_str()), (200, one.as_str()));
+    assert_eq!(served.get("/schemas/ids/2/schema").await.body, two);
+    assert_eq!(
+        served.get("/subjects/t-value/versions/3").await.error(),
+        (404, 40402)
+    );
+    assert_eq!(
+        served.get("/subjects/nope/versions/1").await.error(),
+        (404, 40401)
+    );
+    assert_eq!(
+        served.get("/subjects/nope/versions/latest").await.error(),
+        (404, 40401)
+    );
+    assert_eq!(
+        served.get("/subjects/nope/versions").await.error(),
+        (404, 40401)
+    );
+    for wrong in ["0", "first", "2147483648", "-2", "1.0"] {
+        let answer = served
+            .get(&format!("/subjects/t-value/versions/{wrong}"))
+            .await;
+        assert_eq!(answer.error(), (422, 42202), "{wrong}");
+    }
+
+    assert_eq!(served.get("/schemas/ids/9").await.error(), (404, 40403));
+    assert_eq!(served.get("/schemas/ids/-1").await.error(), (404, 40403));
+    assert_eq!(served.get("/schemas/ids/x").await.error(), (400, 400));
+    let answer = served
+        .get("/schemas/ids/1?fetchMaxId=true&subject=t-value")
+        .await
+        .ok();
+    assert_eq!(answer, json!({"schema": one, "maxId": 2}));
+    assert_eq!(
+        served.get("/schemas/ids/1/subjects").await.ok(),
+        json!(["t-value"])
+    );
+    let versions = served.get("/schemas/ids/2/versions").await.ok();
+    assert_eq!(versions, json!([{"subject": "t-value", "version": 2}]));
+    let all = served.get("/schemas?latestOnly=true").await.ok();
+    assert_eq!(all, json!([latest]));
+    assert_eq!(
+        served.get("/schemas?limit=1&offset=1").await.ok(),
+        json!([latest])
+    );
+    assert_eq!(
+        served.get("/schemas/types").await.ok(),
+        json!(["JSON", "PROTOBUF", "AVRO"])
+    );
+    assert_eq!(
+        served
+            .get("/subjects/t-value/versions?offset=1&limit=5")
+            .await
+            .ok(),
+        json!([2])
+    );
+    assert_eq!(served.get("/subjects?limit=x").await.error(), (400, 400));
+    assert_eq!(
+        served.get("/subjects?offset=0&limit=-1").await.ok(),
+        json!(["t-value"])
+    );
+}
+
+#[tokio::test]
+async fn refuses_what_it_cannot_take() {
+    let served = Served::start().await;
+    let path = "/subjects/t-value/versions";
+    let bad = [
+        json!({"schema": r#"{"type":"nope"}"#}),
+        json!({"schema": "{"}),
+        json!({"schema": ""}),
+        json!({}),
+        json!({"schema": "\"int\"", "schemaType": "THRIFT"}),
+        json!({"schema": "[]", "schemaType": "JSON"}),
+        json!({"schema": " ", "schemaType": "PROTOBUF"}),
+        json!({"schema": "\"int\"", "references": [{"name": "X", "subject": "x", "version": 1}]}),
+    ];
+    for body in bad {
+        assert_eq!(
+            served.post(path, &body).await.error(),
+            (422, 42201),
+            "{body}"
+        );
+    }
+    let shape = [
+        json!({"schema": 7}),
+        json!([]),
+        json!({"schema": "\"int\"", "surprise": 1}),
+        json!({"schema": "\"int\"", "metadata": 7}),
+        json!({"schema": "\"int\"", "version": 7}),
+    ];
+    for body in shape {
+        assert_eq!(served.post(path, &body).await.error(), (422, 422), "{body}");
+    }
+    let text = format!("content-type: {V1}\r\n");
+    assert_eq!(
+        served
+            .send("POST", path, &text, "{\"schema\":")
+            .await
+            .error(),
+        (400, 400)
+    );
+    assert_eq!(
+        served.send("POST", path, &text, "").await.error(),
+        (400, 400)
+    );
+    // Those who say that they send more than is known are taken at their word.
+    let known = json!({"schema": "\"int\"", "surprise": 1});
+    assert_eq!(served.post_extended(path, &known).await.status, 200);
+
+    // A web page may send such a body without asking.
+    let plain = served
+        .send("POST", path, "content-type: text/plain\r\n", "{}")
+        .await;
+    assert_eq!(plain.error(), (415, 415));
+    let charset = "content-type: application/json; charset=utf-8\r\n";
+    let answer = served
+        .send("POST", path, charset, &avro("\"int\"").to_string())
+        .await;
+    assert_eq!(answer.status, 200);
+    assert_eq!(
+        served
+            .send("POST", path, "", &avro("\"int\"").to_string())
+            .await
+            .status,
+        200
+    );
+
+    for unknown in [
+        "/nope",
+        "/subjects/a/b",
+        "/schemas/ids",
+        "/contexts/x/nope",
+        "/%ff",
+    ] {
+        assert_eq!(served.get(unknown).await.error(), (404, 404), "{unknown}");
+    }
+    assert_eq!(
+        served.send("PATCH", "/subjects", "", "").await.error(),
+        (405, 405)
+    );
+    assert_eq!(served.delete("/subjects").await.error(), (405, 405));
+    assert_eq!(
+        served.get("/subjects/%0a/versions").await.error(),
+        (422, 42208)
+    );
+    assert_eq!(
+        served
+            .post("/subjects/:.ctx:/versions", &avro("\"int\""))
+            .await
+            .error(),
+        (422, 42208)
+    );
+
+    let half = raw(
+        served.address,
+        b"GET /subjects HTTP/1.1\r\nhost: x\r\nbroken\r\n\r\n",
+    )
+    .await;
+    assert_eq!(half.status, 400);
+}
+
+#[tokio::test]
+async fn subjects_may_have_any_name() {
+    let served = Served::start().await;
+    served.register("a%2Fb%20c%3Fd-value", "\"int\"").await;
+    assert_eq!(served.get("/subjects").await.ok(), json!(["a/b c?d-value"]));
+    assert_eq!(
+        served
+            .get("/subjects/a%2Fb%20c%3Fd-value/versions")
+            .await
+            .ok(),
+        json!([1])
+    );
+}
+
+#[tokio::test]
+async fn deletes_softly_then_for_good() {
+    let served = Served::start().await;
+    let (one, two) = (record(A), record(&format!("{A},{B_OPTIONAL}")));
+    served.register("t", &one).await;
+    served.register("t", &two).await;
+    served
+        .put("/config/t", &json!({"compatibility": "FULL"}))
+        .await
+        .ok();
+
+    assert_eq!(
+        served
+            .delete("/subjects/t/versions/1?permanent=true")
+            .await
+            .error(),
+        (404, 40407)
+    );
+    assert_eq!(served.delete("/subjects/t/versions/1").await.ok(), json!(1));
+    assert_eq!(
+        served.delete("/subjects/t/versions/1").await.error(),
+        (404, 40406)
+    );
+    assert_eq!(served.get("/subjects/t/versions").await.ok(), json!([2]));
+    assert_eq!(
+        served.get("/subjects/t/versions?deleted=true").await.ok(),
+        json!([1, 2])
+    );
+    assert_eq!(
+        served
+            .get("/subjects/t/versions?deletedOnly=true")
+            .await
+            .ok(),
+        json!([1])
+    );
+    assert_eq!(
+        served.get("/subjects/t/versions/1").await.error(),
+        (404, 40402)
+    );
+    assert_eq!(
+        served
+            .get("/subjects/t/versions/1?deleted=true")
+            .await
+            .status,
+        200
+    );
+    // Records written with it are still to be read.
+    assert_eq!(served.get("/schemas/ids/1").await.status, 200);
+    assert_eq!(served.get("/schemas/ids/1/subjects").await.ok(), json!([]));
+    assert_eq!(
+        served
+            .get("/schemas/ids/1/subjects?deleted=true")
+            .await
+            .ok(),
+        json!(["t"])
+    );
+
+    // Registered again it is a new version of the old schema.
+    assert_eq!(served.register("t", &one).await, 1);
+    assert_eq!(served.get("/subjects/t/versions").await.ok(), json!([2, 3]));
+    assert_eq!(
+        served.delete("/subjects/t/versions/latest").await.ok(),
+        json!(3)
+    );
+    assert_eq!(
+        served.delete("/subjects/t/versions/9").await.error(),
+        (404, 40402)
+    );
+
+    assert_eq!(
+        served.delete("/subjects/t?permanent=true").await.error(),
+        (404, 40405)
+    );
+    assert_eq!(served.delete("/subjects/t").await.ok(), json!([2]));
+    assert_eq!(served.delete("/subjects/t").await.error(), (404, 40404));
+    assert_eq!(served.get("/subjects").await.ok(), json!([]));
+    assert_eq!(
+        served.get("/subjects?deleted=true").await.ok(),
+        json!(["t"])
+    );
+    assert_eq!(
+        served.get("/subjects?deleted_only=True").await.ok(),
+        json!(["t"])
+    );
+    assert_eq!(served.get("/config/t").await.error(), (404, 40408));
+    assert_eq!(
+        served
+            .get("/subjects/t/versions/latest?deleted=true")
+            .await
+            .ok()["version"],
+        3
+    );
+
+    assert_eq!(
+        served.delete("/subjects/t?permanent=true").await.ok(),
+        json!([1, 2, 3])
+    );
+    assert_eq!(served.delete("/subjects/t").await.error(), (404, 40401));
+    assert_eq!(served.get("/subjects?deleted=true").await.ok(), json!([]));
+    assert_eq!(served.get("/schemas/ids/1").await.error(), (404, 40403));
+    // What is still waiting to be decoded can be, and an id never means two things.
+    assert_eq!(served.registry.schema(1).unwrap().text, one);
+    assert_eq!(served.register("t", &two).await, 2);
+    assert_eq!(served.register("u", "\"string\"").await, 3);
+    assert_eq!(served.get("/subjects/t/versions").await.ok(), json!([1]));
+}
+
+#[tokio::test]
+async fn references_are_followed_and_kept() {
+    let served = Served::start().await;
+    let inner = r#"{"type":"record","name":"Inner","namespace":"n","fields":[]}"#;
+    let outer = r#"{"type":"record","name":"Outer","namespace":"n","fields":[{"name":"i","type":"Inner"}]}"#;
+    served.register("inner", inner).await;
+    let request = |version| {
+        json!({"schema": outer, "schemaType": "AVRO",
+            "references": [{"name": "n.Inner", "subject": "inner", "version": version}]})
+    };
+    assert_eq!(
+        served
+            .post("/subjects/outer/versions", &request(2))
+            .await
+            .error(),
+        (422, 42201)
+    );
+    assert_eq!(
+        served
+            .post("/subjects/outer/versions", &request(1))
+            .await
+            .ok(),
+        json!({"id": 2})
+    );
+    // The latest version now is version 1.
+    assert_eq!(
+        served
+            .post("/subjects/outer/versions", &request(-1))
+            .await
+            .ok(),
+        json!({"id": 2})
+    );
+    let found = served.get("/subjects/outer/versions/1").await.ok();
+    let reference = json!([{"name": "n.Inner", "subject": "inner", "version": 1}]);
+    assert_eq!(found["references"], reference);
+    assert_eq!(
+        served.get("/schemas/ids/2").await.ok()["references"],
+        reference
+    );
+    let alone = served.get("/schemas/ids/2?format=resolved").await.ok();
+    assert!(
+        alone["schema"]
+            .as_str()
+            .unwrap()
+            .contains(r#""type":"record","name":"Inner","fields""#),
+        "{alone}"
+    );
+    assert_eq!(
+        served
+            .get("/subjects/inner/versions/1/referencedby")
+            .await
+            .ok(),
+        json!([2])
+    );
+    assert_eq!(
+        served
+            .get("/subjects/inner/versions/latest/referencedby")
+            .await
+            .ok(),
+        json!([2])
+    );
+    assert_eq!(
+        served
+            .get("/subjects/outer/versions/1/referencedby")
+            .await
+            .ok(),
+        json!([])
+    );
+
+    let schema = served.registry.schema(2).unwrap();
+    assert_eq!(schema.references.len(), 1);
+    assert_eq!(schema.references[0].text, inner);
+
+    assert_eq!(
+        served.delete("/subjects/inner/versions/1").await.error(),
+        (422, 42206)
+    );
+    assert_eq!(served.delete("/subjects/inner").await.error(), (422, 42206));
+    for path in ["/subjects/outer", "/subjects/outer?permanent=true"] {
+        served.delete(path).await.ok();
+    }
+    for path in ["/subjects/inner", "/subjects/inner?permanent=true"] {
+        served.delete(path).await.ok();
+    }
+    // Another Inner doesn't change what the old Outer meant; with it, Outer is another schema.
+    let other =
+        r#"{"type":"record","name":"Inner","namespace":"n","fields":[{"name":"x","type":"int"}]}"#;
+    assert_eq!(served.register("inner", other).await, 3);
+    assert_eq!(served.registry.schema(2).unwrap().references[0].text, inner);
+    assert_eq!(
+        served
+            .post("/subjects/outer/versions", &request(1))
+            .await
+            .ok(),
+        json!({"id": 4})
+    );
+    assert_eq!(served.registry.schema(4).unwrap().references[0].text, other);
+}
+
+#[tokio::test]
+async fn metadata_and_rules_are_kept_and_inherited() {
+    let served = Served::start().await;
+    let (one, two) = (record(A), record(&format!("{A},{B_OPTIONAL}")));
+    let metadata = json!({"properties": {"owner": "me", "major": "1"}});
+    let rules = json!({"domainRules": [{"name": "r", "kind": "CONDITION", "expr": "true"}]});
+    let full = json!({"schema": one, "metadata": metadata, "ruleSet": rules});
+    assert_eq!(
+        served.post("/subjects/t/versions", &full).await.ok(),
+        json!({"id": 1})
+    );
+    let found = served.get("/subjects/t/versions/1").await.ok();
+    assert_eq!((&found["metadata"], &found["ruleSet"]), (&metadata, &rules));
+    // A serializer that knows nothing of them finds the schema, and its next one has them too.
+    assert_eq!(served.register("t", &one).await, 1);
+    assert_eq!(
+        served.post("/subjects/t", &avro(&one)).await.ok()["metadata"],
+        metadata
+    );
+    assert_eq!(served.register("t", &two).await, 2);
+    assert_eq!(served.get("/schemas/ids/2").await.ok()["ruleSet"], rules);
+
+    let other = json!({"schema": two, "metadata": {"properties": {"owner": "you", "major": "2"}}});
+    assert_eq!(
+        served.post("/subjects/t/versions", &other).await.ok(),
+        json!({"id": 3})
+    );
+    let mine = served
+        .get("/subjects/t/metadata?key=owner&value=me&key=major&value=1")
+        .await
+        .ok();
+    assert_eq!(mine["version"], 2);
+    assert_eq!(served.get("/subjects/t/metadata").await.ok()["version"], 3);
+    let none = served
+        .get("/subjects/t/metadata?key=owner&value=nobody")
+        .await;
+    assert_eq!(none.error(), (404, 40403));
+
+    // Within a group the schemas fit; across groups they needn't.
+    served
+        .put("/config/t", &json!({"compatibilityGroup": "major"}))
+        .await
+        .ok();
+    let third = json!({"schema": record(A_TEXT), "metadata": {"properties": {"major": "3"}}});
+    assert_eq!(
+        served.post("/subjects/t/versions", &third).await.ok(),
+        json!({"id": 4})
+    );
+    let same = json!({"schema": record(A_TEXT), "metadata": {"properties": {"major": "2"}}});
+    assert_eq!(
+        served.post("/subjects/t/versions", &same).await.error(),
+        (409, 409)
+    );
+}
+
+#[tokio::test]
+async fn answers_who_it_is_and_what_it_does_not_have() {
+    let served = Served::start().await;
+    assert_eq!(served.get("/").await.ok(), json!({}));
+    assert_eq!(served.get("/contexts").await.ok(), json!(["."]));
+    let associations = "/associations/resources/-/orders?resourceType=topic&associationType=value";
+    assert_eq!(served.get(associations).await.ok(), json!([]));
+    assert!(served.get("/v1/metadata/version").await.ok()["version"].is_string());
+    let id = served.get("/v1/metadata/id").await.ok();
+    assert_eq!(id["scope"]["clusters"]["schema-registry-cluster"], "fletch");
+}
+
+#[tokio::test]
+async fn contexts_keep_subjects_apart() {
+    let served = Served::start().await;
+    served.register("t", "\"int\"").await;
+    served.register(":.eu:t", "\"string\"").await;
+    assert_eq!(served.get("/contexts").await.ok(), json!([".", ".eu"]));
+    assert_eq!(served.get("/subjects").await.ok(), json!([":.eu:t", "t"]));
+    assert_eq!(
+        served.get("/subjects?subjectPrefix=t").await.ok(),
+        json!(["t"])
+    );
+    assert_eq!(
+        served.get("/subjects?subjectPrefix=:.eu:").await.ok(),
+        json!([":.eu:t"])
+    );
+    assert_eq!(
+        served.get("/contexts/.eu/subjects").await.ok(),
+        json!([":.eu:t"])
+    );
+    let found = served.get("/contexts/.eu/subjects/t/versions/1").await.ok();
+    assert_eq!(
+        (&found["schema"], &found["subject"]),
+        (&json!("\"string\""), &json!(":.eu:t"))
+    );
+    assert_eq!(
+        served.get("/contexts/eu/schemas/ids/2").await.ok()["schema"],
+        "\"string\""
+    );
+
+    served
+        .put("/contexts/.eu/config", &json!({"compatibility": "NONE"}))
+        .await
+        .ok();
+    assert_eq!(served.register(":.eu:t", "\"int\"").await, 1);
+    assert_eq!(
+        served
+            .post("/subjects/t/versions", &avro("\"string\""))
+            .await
+            .error(),
+        (409, 409)
+    );
+}
+
+#[tokio::test]
+async fn other_languages_are_kept_as_they_are() {
+    let served = Served::start().await;
+    let text = "{ \"type\": \"object\",\n \"b\": 1, \"a\": 1.50 }";
+    let json_schema = json!({"schema": text, "schemaType": "JSON"});
+    served.post("/subjects/j/versions", &json_schema).await.ok();
+    let found = served.get("/schemas/ids/1").await.ok();
+    assert_eq!(
+        found,
+        json!({"schemaType": "JSON", "schema": r#"{"type":"object","b":1,"a":1.50}"#})
+    );
+    assert_eq!(
+        served.post("/subjects/j/versions", &json_schema).await.ok(),
+        json!({"id": 1})
+    );
+    // What can't be checked isn't said to fit.
+    let next = json!({"schema": r#"{"type":"string"}"#, "schemaType": "JSON"});
+    assert_eq!(
+        served.post("/subjects/j/versions", &next).await.error(),
+        (409, 409)
+    );
+    let path = "/compatibility/subjects/j/versions/latest?verbose=true";
+    let answer = served.post(path, &next).await.ok();
+    assert_eq!(answer["is_compatible"], false);
+    assert!(
+        answer["messages"][0]
+            .as_str()
+            .unwrap()
+            .contains("NOT_CHECKED"),
+        "{answer}"
+    );
+    served
+        .put("/config/j", &json!({"compatibility": "NONE"}))
+        .await
+        .ok();
+    assert_eq!(
+        served.post("/subjects/j/versions", &next).await.ok(),
+        json!({"id": 2})
+    );
+
+    let proto = "syntax = \"proto3\";\nmessage M { string a = 1; }\n";
+    let body = json!({"schema": proto, "schemaType": "PROTOBUF"});
+    served.post("/subjects/p/versions", &body).await.ok();
+    let found = served.get("/subjects/p/versions/latest").await.ok();
+    assert_eq!(
+        (&found["schema"], &found["schemaType"]),
+        (&json!(proto), &json!("PROTOBUF"))
+    );
+    let avro_next = served.post("/subjects/p/versions", &avro("\"int\"")).await;
+    assert_eq!(avro_next.error(), (409, 409));
+}
