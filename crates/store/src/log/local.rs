@@ -8,13 +8,14 @@
 
 use std::collections::HashMap;
 use std::fs::{self, File, OpenOptions, TryLockError};
-use std::io::{self, IoSlice};
+use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use rustix::fs::FallocateFlags;
 
+use super::appender::LocalAppender;
 use super::storage::{Appender, ListedSegment, Storage};
 use crate::error::StoreError;
 
@@ -23,8 +24,6 @@ const LOCK_NAME: &str = "LOCK";
 const TEMPORARY_SUFFIX: &str = ".tmp";
 /// Segments kept open for reading.
 const OPEN_FILES_MAX: usize = 64;
-/// The most slices one system call takes (Linux: `UIO_MAXIOV`).
-const SLICES_MAX: usize = 1024;
 
 /// Segments and objects as files of one directory.
 #[derive(Debug)]
@@ -102,7 +101,7 @@ impl LocalStorage {
     }
 
     /// Writes a file beside its place and moves it there once all of it is durable.
-    fn place(&self, path: &Path, write: impl FnOnce(&File) -> io::Result<()>) -> io::Result<File> {
+    fn place(&self, path: &Path, write: impl FnOnce(&File) -> io::Result<()>) -> io::Result<()> {
         let mut temporary = path.as_os_str().to_owned();
         temporary.push(TEMPORARY_SUFFIX);
         let file = OpenOptions::new()
@@ -113,8 +112,7 @@ impl LocalStorage {
         write(&file)?;
         file.sync_all()?;
         fs::rename(&temporary, path)?;
-        sync_directory(&self.directory)?;
-        Ok(file)
+        sync_directory(&self.directory)
     }
 }
 
@@ -134,11 +132,15 @@ impl Storage for LocalStorage {
     }
 
     fn create(&self, number: u64, header: &[u8], bytes_max: u64) -> io::Result<Box<dyn Appender>> {
-        let file = self.place(&self.segment_path(number), |file| {
+        self.place(&self.segment_path(number), |file| {
             preallocate(file, bytes_max)?;
             file.write_all_at(header, 0)
         })?;
-        Ok(Box::new(LocalAppender { file }))
+        Ok(Box::new(LocalAppender::open(
+            &self.segment_path(number),
+            header,
+            bytes_max,
+        )?))
     }
 
     fn read(&self, number: u64, at: u64, buffer: &mut [u8]) -> io::Result<usize> {
@@ -177,7 +179,6 @@ impl Storage for LocalStorage {
         self.place(&self.directory.join(name), |file| {
             file.write_all_at(bytes, 0)
         })
-        .map(drop)
     }
 
     fn get(&self, name: &str, at: u64, buffer: &mut [u8]) -> io::Result<usize> {
@@ -222,42 +223,6 @@ fn read_full(file: &File, at: u64, buffer: &mut [u8]) -> io::Result<usize> {
     Ok(filled)
 }
 
-struct LocalAppender {
-    file: File,
-}
-
-impl Appender for LocalAppender {
-    fn append(&mut self, at: u64, slices: &mut [IoSlice<'_>]) -> io::Result<()> {
-        write_all_vectored_at(slices, at, |slices, at| {
-            Ok(rustix::io::pwritev(&self.file, slices, at)?)
-        })?;
-        self.file.sync_data()
-    }
-}
-
-/// Writes every slice, however little `write` takes at a time.
-fn write_all_vectored_at(
-    mut slices: &mut [IoSlice<'_>],
-    mut at: u64,
-    mut write: impl FnMut(&[IoSlice<'_>], u64) -> io::Result<usize>,
-) -> io::Result<()> {
-    // An empty slice at the front would look like a write of nothing.
-    IoSlice::advance_slices(&mut slices, 0);
-    while !slices.is_empty() {
-        let take = slices.len().min(SLICES_MAX);
-        match write(slices.get(..take).unwrap_or(slices), at) {
-            Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
-            Ok(written) => {
-                IoSlice::advance_slices(&mut slices, written);
-                at += written as u64;
-            }
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(error),
-        }
-    }
-    Ok(())
-}
-
 /// Segments open for reading; the one not used for longest makes room.
 #[derive(Debug, Default)]
 struct OpenFiles {
@@ -281,42 +246,5 @@ impl OpenFiles {
             }
         }
         self.files.insert(number, (file, self.uses));
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn short_writes_and_interruptions_lose_no_byte() {
-        let pieces: Vec<Vec<u8>> = (0..3000u32)
-            .map(|i| vec![i as u8; (i % 7) as usize])
-            .collect();
-        let expected: Vec<u8> = pieces.concat();
-        for step in [1, 2, 13, 1000] {
-            let mut slices: Vec<IoSlice<'_>> = pieces.iter().map(|p| IoSlice::new(p)).collect();
-            let mut written = Vec::new();
-            let mut calls = 0;
-            write_all_vectored_at(&mut slices, 5, |slices, at| {
-                calls += 1;
-                assert!(slices.len() <= SLICES_MAX);
-                assert_eq!(at, 5 + written.len() as u64);
-                if calls % 3 == 0 {
-                    return Err(io::ErrorKind::Interrupted.into());
-                }
-                let flat: Vec<u8> = slices.iter().flat_map(|s| s.to_vec()).take(step).collect();
-                written.extend_from_slice(&flat);
-                Ok(flat.len())
-            })
-            .unwrap();
-            assert_eq!(written, expected);
-        }
-    }
-
-    #[test]
-    fn a_write_of_nothing_is_an_error_and_not_a_loop() {
-        let error = write_all_vectored_at(&mut [IoSlice::new(b"x")], 0, |_, _| Ok(0)).unwrap_err();
-        assert_eq!(error.kind(), io::ErrorKind::WriteZero);
     }
 }

@@ -1,5 +1,7 @@
 //! The log: entries in frames, frames in flushes, flushes in segments.
 
+pub(crate) mod aligned;
+pub(crate) mod appender;
 pub(crate) mod checkpoint;
 pub(crate) mod entry;
 pub(crate) mod frame;
