@@ -7,11 +7,16 @@ mod client;
 mod embedded;
 mod error;
 mod journal;
+mod pem;
 mod rest;
 mod schema;
+mod secret;
 
-pub use client::{Auth, CacheConfig, Client, ClientConfig, Retry, Secret, Tls};
-pub use embedded::{Compatibility, Embedded, EmbeddedConfig, OpenError, serve};
+pub use client::{Auth, CacheConfig, Client, ClientConfig, Retry, Tls};
+pub use embedded::{
+    Compatibility, Embedded, EmbeddedConfig, OpenError, ServerTls, User, serve, serve_tls,
+};
 pub use error::{Answer, RegistryError};
 pub use journal::{Journal, JournalError, MemoryJournal};
 pub use schema::{NewSchema, Reference, ReferencedSchema, Schema, SchemaKind, SubjectVersion};
+pub use secret::Secret;

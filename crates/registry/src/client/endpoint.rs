@@ -7,8 +7,9 @@ use hyper::header::HeaderValue;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 use url::Url;
 
-use super::config::{Auth, Secret};
+use super::config::Auth;
 use crate::error::RegistryError;
+use crate::secret::Secret;
 
 /// Everything a path segment needn't escape, by RFC 3986.
 const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC

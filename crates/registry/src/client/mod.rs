@@ -14,7 +14,7 @@ use metrics::counter;
 use moka::Expiry;
 use moka::future::Cache;
 
-pub use self::config::{Auth, CacheConfig, ClientConfig, Retry, Secret, Tls};
+pub use self::config::{Auth, CacheConfig, ClientConfig, Retry, Tls};
 use self::transport::Transport;
 use crate::error::RegistryError;
 use crate::schema::{NewSchema, Reference, Schema, SubjectVersion};

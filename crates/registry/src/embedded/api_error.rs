@@ -60,6 +60,7 @@ errors! {
     too_large(why: impl Display) = 42209, "{why}";
     bad_request(why: impl Display) = 400, "{why}";
     unprocessable(why: impl Display) = 422, "{why}";
+    unauthorized() = 401, "the registry wants a user and a password";
     no_such_path() = 404, "HTTP 404 Not Found";
     method_not_allowed() = 405, "HTTP 405 Method Not Allowed";
     request_timeout() = 408, "the request's body didn't arrive in time";

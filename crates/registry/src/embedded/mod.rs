@@ -4,6 +4,7 @@
 //! journal before it is answered for. Reads take a lock for as long as it takes to copy pointers;
 //! writes happen one after another.
 
+mod access;
 mod api_error;
 mod check;
 mod facts;
@@ -16,6 +17,7 @@ mod serve;
 mod settings;
 mod state;
 mod subjects;
+mod tls;
 
 use std::fmt;
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
@@ -27,12 +29,14 @@ use hyper::body::Body;
 use hyper::{Request, Response};
 use tokio::sync::Mutex;
 
+pub use self::access::User;
 use self::api_error::ApiError;
 pub use self::facts::Compatibility;
 use self::facts::Fact;
 use self::register::Allocator;
-pub use self::serve::serve;
+pub use self::serve::{serve, serve_tls};
 use self::state::State;
+pub use self::tls::ServerTls;
 use crate::journal::{Journal, JournalError};
 use crate::schema::Schema;
 
@@ -41,6 +45,8 @@ use crate::schema::Schema;
 pub struct EmbeddedConfig {
     /// The compatibility level of subjects as long as nobody sets another.
     pub compatibility: Compatibility,
+    /// Who may use the registry, by HTTP basic authentication; everybody, if nobody is named.
+    pub users: Vec<User>,
     /// The Kafka cluster's id, for clients that ask which cluster the registry belongs to.
     pub cluster_id: Option<String>,
     /// Longest request body.
@@ -61,6 +67,7 @@ impl Default for EmbeddedConfig {
     fn default() -> EmbeddedConfig {
         EmbeddedConfig {
             compatibility: Compatibility::Backward,
+            users: Vec::new(),
             cluster_id: None,
             request_bytes_max: 4 << 20,
             request_timeout: Duration::from_secs(30),
@@ -72,9 +79,12 @@ impl Default for EmbeddedConfig {
     }
 }
 
-/// Why an embedded registry couldn't be opened.
+/// Why an embedded registry couldn't be opened or served.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
+    /// A certificate or key can't be used.
+    #[error("the registry can't be served over TLS: {0}")]
+    Tls(String),
     /// The journal failed to load.
     #[error("the registry's journal can't be loaded: {0}")]
     Journal(#[source] JournalError),

@@ -151,6 +151,9 @@ where
     let path = request.uri().path().to_owned();
     let (route, answer) = match take_apart(&path) {
         None => ("unknown", Err(ApiError::no_such_path())),
+        Some((route, _)) if !registry.config().lets_in(request.headers()) => {
+            (route.label(), Err(ApiError::unauthorized()))
+        }
         Some((route, context)) => {
             let answer = match read(registry, request, context).await {
                 Ok(asked) => registry.answer(&route, asked).await,
@@ -187,6 +190,12 @@ where
 fn respond(status: StatusCode, body: Vec<u8>) -> Response<Full<Bytes>> {
     let mut response = Response::new(Full::new(Bytes::from(body)));
     *response.status_mut() = status;
+    if status == StatusCode::UNAUTHORIZED {
+        let challenge = HeaderValue::from_static("Basic realm=\"schema registry\"");
+        response
+            .headers_mut()
+            .insert(header::WWW_AUTHENTICATE, challenge);
+    }
     response
         .headers_mut()
         .insert(header::CONTENT_TYPE, HeaderValue::from_static(CONTENT_TYPE));
