@@ -11,7 +11,7 @@ use crate::avro::resolve::resolve;
 use crate::columns::Columns;
 use crate::error::{DecoderError, Reason, ResolveError, RowError};
 use crate::exec::{DEAD_FULL, Scratch, Strip};
-use crate::kernels::{Lanes, TAIL};
+use crate::kernels::{InstructionSet, Lanes, TAIL};
 use crate::layout::{ColId, Layout};
 use crate::options::Options;
 use crate::plan::{Plan, compile, null_row};
@@ -53,6 +53,7 @@ pub struct Decoder {
     columns: Columns,
     scratch: Scratch,
     strip: StripRows,
+    set: InstructionSet,
     /// What a null row clears, if every column can be null.
     null_row: Option<Vec<ColId>>,
 }
@@ -118,6 +119,7 @@ impl Decoder {
             null_row: null_row(&layout),
             layout: Arc::new(layout),
             plans: HashMap::new(),
+            set: InstructionSet::best(),
             scratch: Scratch::default(),
             strip: StripRows::default(),
         })
@@ -126,6 +128,19 @@ impl Decoder {
     /// The schema of every batch this decoder makes.
     pub fn schema(&self) -> SchemaRef {
         self.layout.schema.clone()
+    }
+
+    /// Uses other kernels than the best the machine has.
+    ///
+    /// # Panics
+    ///
+    /// If the machine hasn't got the instruction set.
+    pub fn use_instruction_set(&mut self, set: InstructionSet) {
+        assert!(
+            InstructionSet::available().contains(&set),
+            "this machine has no {set:?}"
+        );
+        self.set = set;
     }
 
     /// Lets rows of a writer's schema be decoded under an id of the caller's choice. Compiles the
@@ -264,6 +279,7 @@ impl Decoder {
                 limits: &self.options.limits,
                 columns: &mut self.columns,
                 scratch: &mut self.scratch,
+                set: self.set,
                 in_default: false,
             };
             // SAFETY: `given`'s slices outlive this call, short ones have been copied to where
@@ -276,7 +292,7 @@ impl Decoder {
             }
         }
         // SAFETY: the rows are borrowed still, and so are the texts.
-        unsafe { self.columns.finish_strip(&mut self.scratch.dead) };
+        unsafe { self.columns.finish_strip(self.set, &mut self.scratch.dead) };
         self.scratch.texts.clear();
         for i in 0..count {
             if self.scratch.dead[i] != 0 {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::columns::{Columns, Piece};
 use crate::kernels::read::{self, Swar};
-use crate::kernels::{self, Lanes, Nulls, TAIL};
+use crate::kernels::{self, InstructionSet, Lanes, Nulls, TAIL};
 use crate::layout::{ColId, Layout, SpaceId, Store};
 use crate::options::Limits;
 use crate::plan::{BlockId, Op, Plan};
@@ -68,6 +68,7 @@ pub(crate) struct Strip<'a> {
     pub(crate) limits: &'a Limits,
     pub(crate) columns: &'a mut Columns,
     pub(crate) scratch: &'a mut Scratch,
+    pub(crate) set: InstructionSet,
     /// Defaults aren't the row's to pay for.
     pub(crate) in_default: bool,
 }
@@ -77,8 +78,8 @@ impl Strip<'_> {
     ///
     /// # Safety
     ///
-    /// The rows behind `lanes` are borrowed, each with [`TAIL`] bytes before its end in the same
-    /// allocation; their places are within their space's room.
+    /// The machine has the instruction set. The rows behind `lanes` are borrowed, each with
+    /// [`TAIL`] bytes before its end in the same allocation; their places are within their space's room.
     #[expect(unsafe_code)]
     pub(crate) unsafe fn run(&mut self, block: BlockId, lanes: &mut Lanes) {
         let plan = self.plan;
@@ -89,7 +90,7 @@ impl Strip<'_> {
                 match op {
                     Op::Leaf(leaf) => {
                         let out = self.columns.out(leaf.col, leaf.valid);
-                        kernels::leaf(leaf, lanes, out, &mut self.scratch.dead);
+                        kernels::leaf(self.set, leaf, lanes, out, &mut self.scratch.dead);
                     }
                     Op::Fill { col, byte } => self.fill(*col, *byte, lanes),
                     Op::Null(cols) => cols.iter().for_each(|&col| self.columns.clear(col, lanes)),

@@ -1,8 +1,9 @@
 //! The end of a strip: refused rows are left out, items are put in the order of their rows, text
 //! is gathered and checked, and what remains is committed.
 
-use crate::columns::{Columns, Raw};
+use crate::columns::{Columns, PAD, Raw};
 use crate::exec::{DEAD, DEAD_FULL};
+use crate::kernels::{self, InstructionSet};
 use crate::layout::{SpaceId, Store};
 
 /// Which of a space's strip rows are kept, in which order. `None`: all as they are.
@@ -30,9 +31,9 @@ impl Columns {
     /// # Safety
     ///
     /// The messages (and texts) that the strip's slots point into are borrowed, and every row that
-    /// is not dead was decoded to its end.
+    /// is not dead was decoded to its end. The machine has the instruction set.
     #[expect(unsafe_code)]
-    pub(crate) unsafe fn finish_strip(&mut self, dead: &mut [u8]) {
+    pub(crate) unsafe fn finish_strip(&mut self, set: InstructionSet, dead: &mut [u8]) {
         let mut selections = self.select(dead);
         let starts: Vec<usize> = self.raws.iter().map(|raw| raw.filled).collect();
         loop {
@@ -45,7 +46,7 @@ impl Columns {
                 let selection = &selections[space];
                 let committed = self.spaces[space].committed;
                 // SAFETY: as the caller's; dead rows aren't selected.
-                let gathered = unsafe { self.raws[col].gather(selection, committed, utf8) };
+                let gathered = unsafe { self.raws[col].gather(set, selection, committed, utf8) };
                 if let Err(bad) = gathered {
                     refused = true;
                     match bad {
@@ -218,6 +219,7 @@ impl Raw {
     #[expect(unsafe_code)]
     unsafe fn gather(
         &mut self,
+        set: InstructionSet,
         selection: &Selection,
         committed: usize,
         utf8: bool,
@@ -237,19 +239,24 @@ impl Raw {
         let before = self.filled;
         let offsets = &mut self.offsets.typed_data_mut::<i32>()[committed..];
         offsets[0] = before as i32;
+        let picked: (Vec<*const u8>, Vec<u32>);
+        let (ptrs, lens) = match &selection.rows {
+            None => (&self.ptrs[..selection.len], &self.lens[..selection.len]),
+            Some(rows) => {
+                let rows = rows.iter().map(|&r| r as usize);
+                picked = rows.map(|r| (self.ptrs[r], self.lens[r])).unzip();
+                (picked.0.as_slice(), picked.1.as_slice())
+            }
+        };
         let data = self.data.as_slice_mut();
-        let mut at = before;
-        for i in 0..selection.len {
-            let row = selection.at(i);
-            let len = self.lens[row] as usize;
-            // SAFETY: the slot is borrowed, as the caller promised, and was read as this long.
-            let bytes = unsafe { std::slice::from_raw_parts(self.ptrs[row], len) };
-            data[at..at + len].copy_from_slice(bytes);
-            at += len;
-            offsets[i + 1] = at as i32;
-        }
+        let (to, ends) = (&mut data[before..], &mut offsets[1..=selection.len]);
+        assert!(to.len() >= total + PAD, "there was room made");
+        // SAFETY: the slots are borrowed, as the caller promised; the room is asserted.
+        let ascii =
+            unsafe { kernels::copy_slots(set, ptrs, lens, to.as_mut_ptr(), before as i32, ends) };
+        let at = before + total;
         self.filled = at;
-        if !utf8 {
+        if !utf8 || ascii {
             return Ok(());
         }
         let text = &data[before..at];

@@ -44,4 +44,5 @@ mod walk;
 
 pub use decoder::{Decoded, Decoder, Row};
 pub use error::{DecoderError, Reason, ResolveError, RowError};
+pub use kernels::InstructionSet;
 pub use options::{Limits, Options, Recursion, Types};

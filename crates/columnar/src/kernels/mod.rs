@@ -4,6 +4,8 @@
 mod lanes;
 pub(crate) mod read;
 pub(crate) mod scalar;
+#[cfg(target_arch = "x86_64")]
+mod x86_64;
 
 use std::sync::Arc;
 
@@ -77,16 +79,105 @@ pub(crate) struct Out {
     pub(crate) valid: *mut u8,
 }
 
+/// Which instructions the kernels use. Every decoder takes the best the machine has; the others
+/// are for tests and measurements.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum InstructionSet {
+    /// Nothing but Rust: the specification of the others.
+    Portable,
+    /// Row by row with BMI2's bit extraction, on x86-64 with AVX2.
+    #[cfg(target_arch = "x86_64")]
+    Bmi2,
+    /// Eight rows at a time, on x86-64 with AVX-512 F, BW, CD, DQ and VL.
+    #[cfg(target_arch = "x86_64")]
+    Avx512,
+}
+
+impl InstructionSet {
+    /// All that this machine has, the best last.
+    pub fn available() -> Vec<Self> {
+        let mut all = vec![Self::Portable];
+        #[cfg(all(target_arch = "x86_64", not(miri)))]
+        {
+            let bmi2 = is_x86_feature_detected!("avx2")
+                && is_x86_feature_detected!("bmi1")
+                && is_x86_feature_detected!("bmi2")
+                && is_x86_feature_detected!("lzcnt")
+                && is_x86_feature_detected!("popcnt");
+            let avx512 = is_x86_feature_detected!("avx512f")
+                && is_x86_feature_detected!("avx512bw")
+                && is_x86_feature_detected!("avx512cd")
+                && is_x86_feature_detected!("avx512dq")
+                && is_x86_feature_detected!("avx512vl");
+            if bmi2 {
+                all.push(Self::Bmi2);
+            }
+            if bmi2 && avx512 {
+                all.push(Self::Avx512);
+            }
+        }
+        all
+    }
+
+    pub(crate) fn best() -> Self {
+        Self::available().last().copied().unwrap_or(Self::Portable)
+    }
+}
+
 /// Decodes one leaf of every lane.
 ///
 /// # Safety
 ///
+/// * The machine has `set`.
 /// * The rows behind `lanes` are borrowed, each with [`TAIL`] bytes before its end.
 /// * Every place of `lanes` is within the stores behind `out`, whose types are those of `leaf`.
 /// * `dead` covers every root of `lanes`.
 #[expect(unsafe_code)]
-pub(crate) unsafe fn leaf(leaf: &Leaf, lanes: &mut Lanes, out: Out, dead: &mut [u8]) {
+pub(crate) unsafe fn leaf(
+    set: InstructionSet,
+    leaf: &Leaf,
+    lanes: &mut Lanes,
+    out: Out,
+    dead: &mut [u8],
+) {
     let range = lanes.all();
-    // SAFETY: the caller's promises are the callee's conditions.
-    unsafe { scalar::leaf::<read::Swar>(leaf, lanes, range, out, dead) }
+    // SAFETY: the caller's promises are the callees' conditions.
+    unsafe {
+        match set {
+            InstructionSet::Portable => scalar::leaf::<read::Swar>(leaf, lanes, range, out, dead),
+            #[cfg(target_arch = "x86_64")]
+            InstructionSet::Bmi2 => x86_64::bmi2::leaf(leaf, lanes, range, out, dead),
+            #[cfg(target_arch = "x86_64")]
+            InstructionSet::Avx512 => x86_64::avx512::leaf(leaf, lanes, out, dead),
+        }
+    }
+}
+
+/// Copies slots one behind the other to `to`, with the offset behind each to `offsets`, the first
+/// at `offset`. Returns whether all of it is known to be ASCII.
+///
+/// # Safety
+///
+/// * The machine has `set`.
+/// * The slots are borrowed and as long as `lens` says; `ptrs` and `offsets` are as long as `lens`.
+/// * `to` has room for all of it and 64 bytes more.
+#[expect(unsafe_code)]
+pub(crate) unsafe fn copy_slots(
+    set: InstructionSet,
+    ptrs: &[*const u8],
+    lens: &[u32],
+    to: *mut u8,
+    offset: i32,
+    offsets: &mut [i32],
+) -> bool {
+    debug_assert!(ptrs.len() == lens.len() && offsets.len() == lens.len());
+    // SAFETY: the caller's promises are the callees' conditions.
+    unsafe {
+        match set {
+            #[cfg(target_arch = "x86_64")]
+            InstructionSet::Avx512 => x86_64::avx512::copy_slots(ptrs, lens, to, offset, offsets),
+            _ => scalar::copy_slots(ptrs, lens, to, offset, offsets),
+        }
+    }
 }

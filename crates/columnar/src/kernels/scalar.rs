@@ -347,3 +347,73 @@ pub(crate) fn decimal_bytes<C: Compact>(b: &[u8], scalar: Scalar) -> Read<&[u8]>
         _ => read::bytes::<C>(b),
     }
 }
+
+/// As [`super::copy_slots`].
+///
+/// # Safety
+///
+/// As [`super::copy_slots`].
+pub(crate) unsafe fn copy_slots(
+    ptrs: &[*const u8],
+    lens: &[u32],
+    mut to: *mut u8,
+    mut offset: i32,
+    offsets: &mut [i32],
+) -> bool {
+    for ((&from, &len), at) in ptrs.iter().zip(lens).zip(offsets) {
+        // SAFETY: the slot is borrowed, and its bytes have room at `to`.
+        unsafe {
+            copy(from, to, len as usize);
+            to = to.add(len as usize);
+        }
+        offset += len as i32;
+        *at = offset;
+    }
+    false
+}
+
+/// Copies `len` bytes: short ones as two moves that overlap, without a call.
+///
+/// # Safety
+///
+/// `len` bytes are readable at `from` and writable at `to`, and don't overlap.
+#[inline(always)]
+unsafe fn copy(from: *const u8, to: *mut u8, len: usize) {
+    /// # Safety
+    ///
+    /// As [`copy`], of at least `N` and at most `2 * N` bytes.
+    #[inline(always)]
+    unsafe fn twice<const N: usize>(from: *const u8, to: *mut u8, len: usize) {
+        // SAFETY: both moves lie within the `len` bytes.
+        unsafe {
+            let head = from.cast::<[u8; N]>().read_unaligned();
+            let tail = from.add(len - N).cast::<[u8; N]>().read_unaligned();
+            to.cast::<[u8; N]>().write_unaligned(head);
+            to.add(len - N).cast::<[u8; N]>().write_unaligned(tail);
+        }
+    }
+    // SAFETY: every arm copies exactly `len` bytes.
+    unsafe {
+        match len {
+            0 => {}
+            1..=3 => twice_small(from, to, len),
+            4..=8 => twice::<4>(from, to, len),
+            9..=16 => twice::<8>(from, to, len),
+            17..=32 => twice::<16>(from, to, len),
+            _ => to.copy_from_nonoverlapping(from, len),
+        }
+    }
+}
+
+/// # Safety
+///
+/// As [`copy`], of one to three bytes.
+#[inline(always)]
+unsafe fn twice_small(from: *const u8, to: *mut u8, len: usize) {
+    // SAFETY: the first, the middle and the last byte, which may be one and the same.
+    unsafe {
+        for i in [0, len / 2, len - 1] {
+            *to.add(i) = *from.add(i);
+        }
+    }
+}

@@ -1,6 +1,10 @@
 //! Random schemas, random bodies of them, and one spelling of values for comparing decoders.
 
-#![allow(dead_code, unreachable_pub, reason = "each test binary uses its own part")]
+#![allow(
+    dead_code,
+    unreachable_pub,
+    reason = "each test binary uses its own part"
+)]
 
 use apache_avro::types::Value as Avro;
 use arrow_array::cast::AsArray;

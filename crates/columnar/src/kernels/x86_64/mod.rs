@@ -1,0 +1,4 @@
+//! Kernels for x86-64, chosen at run time.
+
+pub(crate) mod avx512;
+pub(crate) mod bmi2;
