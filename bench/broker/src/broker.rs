@@ -61,7 +61,7 @@ impl Place {
             if let Ok(text) = fs::read_to_string(&addresses)
                 && let Ok(json) = serde_json::from_str::<serde_json::Value>(&text)
             {
-                let at = |key: &str| json[key].as_str().unwrap_or_default().to_owned();
+                let at = |key: &str| json[key].as_str().unwrap_or_default().trim_start_matches("http://").to_owned();
                 return Broker {
                     child,
                     kafka: at("kafka"),
