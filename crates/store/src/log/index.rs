@@ -32,9 +32,16 @@ const ENTRY_BYTES: usize = 32;
 /// Rows read at once when going through all.
 const ROWS_AT_ONCE: u32 = 512;
 
+const SUFFIX: &str = ".index";
+
 /// The object that is segment `number`'s index.
 pub(crate) fn index_name(number: u64) -> String {
-    format!("{number:020}.index")
+    format!("{number:020}{SUFFIX}")
+}
+
+/// The segment whose index the object of that name is, if it is one.
+pub(crate) fn index_number(name: &str) -> Option<u64> {
+    name.strip_suffix(SUFFIX)?.parse().ok()
 }
 
 /// One batch in a segment.

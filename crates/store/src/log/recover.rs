@@ -10,7 +10,9 @@ use uuid::Uuid;
 
 use super::checkpoint;
 use super::entry::Entry;
-use super::index::{FileIndex, FrozenIndex, IndexEntry, MemoryIndex, SealedIndex, index_name};
+use super::index::{
+    FileIndex, FrozenIndex, IndexEntry, MemoryIndex, SealedIndex, index_name, index_number,
+};
 use super::segment::{SegmentHeader, scan, segment_name};
 use super::segments::SealedSegment;
 use super::storage::{ListedSegment, Storage};
@@ -40,6 +42,7 @@ pub(crate) fn recover(storage: &dyn Storage) -> Result<Recovered, StoreError> {
         first,
         expected: first,
         ended: None,
+        empty: Vec::new(),
         recovered: Recovered {
             state,
             sealed: Vec::with_capacity(listed.len() + 1),
@@ -103,6 +106,8 @@ struct Recovery<'a> {
     expected: u64,
     /// Where the log's end was found, if it was.
     ended: Option<Ended>,
+    /// Segments without entries, which are removed.
+    empty: Vec<u64>,
     recovered: Recovered,
 }
 
@@ -192,15 +197,10 @@ impl Recovery<'_> {
         self.recovered.replayed += end.frames;
         if end.frames == 0 {
             // Made ahead of need and never written, or nothing but a torn flush.
-            return self.remove(number);
+            self.empty.push(number);
+            return Ok(());
         }
         self.seal(&header, end.end, index)
-    }
-
-    fn remove(&mut self, number: u64) -> Result<(), StoreError> {
-        self.storage
-            .trim(number)
-            .map_err(|error| StoreError::io(format!("remove {}", segment_name(number)), error))
     }
 
     fn seal(
@@ -230,6 +230,13 @@ impl Recovery<'_> {
     }
 
     fn finish(self) -> Result<Recovered, StoreError> {
+        // The last first: when this is cut short, no gap must be left.
+        for number in self.empty.iter().rev() {
+            self.storage.trim(*number).map_err(|error| {
+                StoreError::io(format!("remove {}", segment_name(*number)), error)
+            })?;
+        }
+        remove_orphans(self.storage, &self.recovered.sealed)?;
         let recovered = self.recovered;
         if recovered.next > self.first {
             let name = checkpoint::checkpoint_name(recovered.next);
@@ -240,6 +247,26 @@ impl Recovery<'_> {
         }
         Ok(recovered)
     }
+}
+
+/// Removes indexes whose segments were removed before a crash.
+fn remove_orphans(storage: &dyn Storage, sealed: &[Arc<SealedSegment>]) -> Result<(), StoreError> {
+    let objects = storage
+        .objects()
+        .map_err(|error| StoreError::io("list indexes", error))?;
+    for name in objects {
+        let orphan = index_number(&name).is_some_and(|number| {
+            sealed
+                .binary_search_by_key(&number, |segment| segment.number)
+                .is_err()
+        });
+        if orphan {
+            storage
+                .delete(&name)
+                .map_err(|error| StoreError::io(format!("remove {name}"), error))?;
+        }
+    }
+    Ok(())
 }
 
 /// Every partition with the offset after its last record.

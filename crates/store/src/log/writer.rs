@@ -74,9 +74,10 @@ impl Writer {
             for pending in self.pending.drain(..).chain(self.shared.queue.take_all()) {
                 pending.answer(Err(Rejection::Storage(error.clone())));
             }
-            return result;
         }
-        self.keeper.finish()
+        // Whoever waits for the end may open the storage anew: nothing may touch it after that.
+        let kept = self.keeper.finish();
+        result.and(kept)
     }
 
     fn write_all(&mut self) -> Result<(), StoreError> {

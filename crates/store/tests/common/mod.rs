@@ -1,6 +1,8 @@
 //! Batches for tests.
 #![allow(dead_code, reason = "each test binary uses some of it")]
 
+pub(crate) mod memory;
+
 use bytes::Bytes;
 use fletch_wire::records::{BatchBuilder, Compression};
 
