@@ -27,6 +27,7 @@ use bytes::Bytes;
 use http_body_util::Full;
 use hyper::body::Body;
 use hyper::{Request, Response};
+use metrics::counter;
 use tokio::sync::Mutex;
 
 pub use self::access::User;
@@ -153,7 +154,13 @@ impl Embedded {
     /// Unlike the REST API, this knows permanently deleted schemas too: records written with one may
     /// still be waiting to be read.
     pub fn schema(&self, id: u32) -> Option<Arc<Schema>> {
-        self.state().schema(id).map(Arc::new)
+        let found = self.state().schema(id).map(Arc::new);
+        // All of it is in memory; what isn't there is the miss.
+        match found {
+            Some(_) => counter!("kafka_schema_cache_hits").increment(1),
+            None => counter!("kafka_schema_cache_misses").increment(1),
+        }
+        found
     }
 
     /// Answers one HTTP request.
