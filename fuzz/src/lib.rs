@@ -16,6 +16,7 @@ pub fn limits() -> Limits {
         frame_bytes_max: 1 << 16,
         vectors_bytes_max: 1 << 20,
         unknown_tags_bytes_max: 1 << 10,
+        trailing_bytes_max: 4,
         decompressed_bytes_max: 1 << 20,
         decompression_ratio_max: 100,
     }

@@ -126,15 +126,22 @@ impl Proxy {
         if !CARRY_ADDRESSES.contains(&key) && key != ApiKey::API_VERSIONS {
             return Ok(None);
         }
-        let decoded = match decode_response(frame.clone(), key, version, &Limits::default()) {
-            // A broker that doesn't know the version of ApiVersions answers in version 0.
-            Err(_) if key == ApiKey::API_VERSIONS => {
+        let decode = |version| decode_response(frame.clone(), key, version, &Limits::default());
+        let (header, mut body) = match decode(version) {
+            // A broker that doesn't know the version of ApiVersions answers in version 0, and
+            // some in none: the client knows what to make of it.
+            Err(error) if key == ApiKey::API_VERSIONS => {
                 version = 0;
-                decode_response(frame, key, version, &Limits::default())
+                match decode(version) {
+                    Ok(decoded) => decoded,
+                    Err(_) => {
+                        println!("  passed on as it is: {error}");
+                        return Ok(None);
+                    }
+                }
             }
-            decoded => decoded,
+            decoded => decoded?,
         };
-        let (header, mut body) = decoded?;
         match &mut body {
             ResponseBody::Metadata(body) => {
                 for broker in &mut body.brokers {

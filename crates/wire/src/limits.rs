@@ -11,6 +11,11 @@ pub struct Limits {
     pub vectors_bytes_max: usize,
     /// Most bytes of unknown tagged fields that are kept in one message.
     pub unknown_tags_bytes_max: usize,
+    /// Most bytes that may follow a message in its frame. They are dropped.
+    ///
+    /// Kafka reads a message and doesn't look at what follows. It has to be so: librdkafka (2.16)
+    /// leaves three bytes behind when it asks for the metadata of all topics.
+    pub trailing_bytes_max: usize,
     /// Most bytes that the records of one batch, or of one producer's payload, may decompress to.
     pub decompressed_bytes_max: usize,
     /// Most bytes that a compressed byte may stand for; looked at only above 1 MiB.
@@ -19,12 +24,13 @@ pub struct Limits {
 
 impl Default for Limits {
     /// Kafka's own `socket.request.max.bytes` (100 MiB) for frames, 64 MiB of vectors, 64 KiB of
-    /// unknown tagged fields, 128 MiB of decompressed records, and a thousandfold ratio.
+    /// unknown tagged fields, 16 bytes after a message, 128 MiB of decompressed records, and a thousandfold ratio.
     fn default() -> Self {
         Self {
             frame_bytes_max: 100 << 20,
             vectors_bytes_max: 64 << 20,
             unknown_tags_bytes_max: 64 << 10,
+            trailing_bytes_max: 16,
             decompressed_bytes_max: 128 << 20,
             decompression_ratio_max: 1000,
         }

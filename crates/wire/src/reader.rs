@@ -14,6 +14,7 @@ pub struct Reader {
     end: usize,
     vectors_bytes_left: usize,
     unknown_tags_bytes_left: usize,
+    trailing_bytes_max: usize,
 }
 
 impl Reader {
@@ -25,6 +26,7 @@ impl Reader {
             position: 0,
             vectors_bytes_left: limits.vectors_bytes_max,
             unknown_tags_bytes_left: limits.unknown_tags_bytes_max,
+            trailing_bytes_max: limits.trailing_bytes_max,
         }
     }
 
@@ -38,13 +40,13 @@ impl Reader {
         self.end - self.position
     }
 
-    /// Succeeds if nothing is left.
+    /// Succeeds if no more is left than [`Limits::trailing_bytes_max`].
     ///
     /// # Errors
-    /// [`Fault::TrailingBytes`] if something is.
+    /// [`Fault::TrailingBytes`] if there is.
     pub fn finish(&self) -> Result<()> {
         match self.left() {
-            0 => Ok(()),
+            left if left <= self.trailing_bytes_max => Ok(()),
             left => Err(Fault::TrailingBytes { left }.at(self.position)),
         }
     }

@@ -267,6 +267,36 @@ fn all_topics_are_asked_for_by_null_or_in_version_0_by_none() {
 }
 
 #[test]
+fn all_topics_as_librdkafka_asks_for_them() {
+    // Four bytes are kept free for a count that takes one, so that three follow the request.
+    let frame = bytes(&[
+        "0003 000d 00000004",
+        "0007",
+        "\"rdkafka\"",
+        "00",
+        "00 00 00 00",
+        "01 00 00",
+    ]);
+    let (_, body) = decode_request(frame.clone(), &Limits::default()).unwrap();
+    let expected = MetadataRequest {
+        allow_auto_topic_creation: false,
+        ..MetadataRequest::default()
+    };
+    assert_eq!(body, RequestBody::Metadata(expected));
+    let limits = Limits {
+        trailing_bytes_max: 2,
+        ..Limits::default()
+    };
+    let (place, fault) = ("MetadataRequest", Fault::TrailingBytes { left: 3 });
+    let error = Error::Malformed {
+        place,
+        position: 22,
+        fault,
+    };
+    assert_eq!(decode_request(frame, &limits), Err(error));
+}
+
+#[test]
 fn a_topic_asked_for_by_id() {
     let request = MetadataRequest {
         topics: Some(vec![MetadataRequestTopic {

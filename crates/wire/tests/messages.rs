@@ -40,15 +40,23 @@ fn without_length(frame: Frame) -> Bytes {
     frame
 }
 
+/// Nothing may follow a message.
+fn strict() -> Limits {
+    Limits {
+        trailing_bytes_max: 0,
+        ..Limits::default()
+    }
+}
+
 fn read_request(bytes: &[u8]) -> fletch_wire::Result<Bytes> {
-    let (header, body) = decode_request(Bytes::copy_from_slice(bytes), &Limits::default())?;
+    let (header, body) = decode_request(Bytes::copy_from_slice(bytes), &strict())?;
     assert_eq!(body.key(), header.api_key);
     Ok(without_length(body.encode(&header)?))
 }
 
 fn read_response(api: &Api, version: i16, bytes: &[u8]) -> fletch_wire::Result<Bytes> {
     let bytes = Bytes::copy_from_slice(bytes);
-    let (header, body) = decode_response(bytes, api.key, version, &Limits::default())?;
+    let (header, body) = decode_response(bytes, api.key, version, &strict())?;
     assert_eq!(body.key(), api.key);
     Ok(without_length(body.encode(&header, version)?))
 }

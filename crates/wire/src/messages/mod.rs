@@ -49,7 +49,7 @@ pub trait Message: Field + Default + Clone + PartialEq + std::fmt::Debug {
         }
     }
 
-    /// Reads the message, without a header, from bytes of which none may be left over.
+    /// Reads the message, without a header, from bytes that are nothing else.
     ///
     /// # Errors
     /// [`Error::UnknownVersion`], or [`Error::Malformed`].
@@ -147,7 +147,7 @@ pub fn encode_response<R: Request>(
 ///
 /// # Errors
 /// [`Error::UnknownRequest`] for an API or a version that isn't declared, [`Error::Malformed`] for
-/// bytes that are no such request, or that go on after it.
+/// bytes that are no such request, or that go on for long after it.
 pub fn decode_request(frame: Bytes, limits: &Limits) -> Result<(RequestHeader, RequestBody)> {
     let mut reader = Reader::new(frame, limits);
     let mut header = RequestHeader::decode_fixed(&mut reader)?;
@@ -169,7 +169,7 @@ pub fn decode_request(frame: Bytes, limits: &Limits) -> Result<(RequestHeader, R
 ///
 /// # Errors
 /// [`Error::UnknownRequest`] for an API or a version that isn't declared, [`Error::Malformed`] for
-/// bytes that are no such answer, or that go on after it.
+/// bytes that are no such answer, or that go on for long after it.
 pub fn decode_response(
     frame: Bytes,
     key: ApiKey,
@@ -192,7 +192,7 @@ pub fn decode_response(
     Ok((header, ResponseBody::read(key, &mut reader, known)?))
 }
 
-/// Reads a message that goes on to the end.
+/// Reads a message that is all there is.
 fn read<M: Message>(reader: &mut Reader, version: Version) -> Result<M> {
     let message = M::decode(reader, version)?;
     reader
