@@ -203,6 +203,10 @@ fn check(figment: &Figment, key: &Key) -> Option<String> {
     }
     let shown = match &value {
         _ if key.kind.is_secret() => "********".to_owned(),
+        // What was refused may have been so for the credentials in it.
+        Value::String(_, text) if key.kind == Kind::Urls && text.contains('@') => {
+            "********".to_owned()
+        }
         Value::String(_, text) => format!("{text:?}"),
         Value::Bool(_, switch) => switch.to_string(),
         Value::Num(_, number) => whole(number).unwrap_or_else(|| format!("{number:?}")),

@@ -4,7 +4,9 @@ use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use fletch_registry::RegistryError;
 use fletch_store::StoreError;
+use fletch_table::TableError;
 
 /// The server can't start, can't go on, or couldn't stop as it should.
 #[derive(Debug, thiserror::Error)]
@@ -34,6 +36,12 @@ pub enum ServerError {
     /// The embedded registry's facts can't be read.
     #[error("the embedded registry can't be opened: {0}")]
     Registry(String),
+    /// The outside registry can't be asked as configured.
+    #[error("the outside registry can't be used: {0}")]
+    RegistryClient(#[from] RegistryError),
+    /// The tables can't be kept.
+    #[error("the tables can't be kept: {0}")]
+    Tables(#[from] TableError),
     /// Stopping took longer than it may.
     #[error(
         "stopping took longer than {timeout_ms} ms (shutdown.timeout_ms); what was acknowledged is on disk"

@@ -1,9 +1,17 @@
-//! The registry, embedded or outside: its facts in the log.
+//! The registry, embedded or outside, as the other rooms see it.
+
+use std::sync::Arc;
 
 use bytes::Bytes;
-use fletch_registry::{Journal, JournalError};
+use fletch_registry::{
+    Auth, Client, ClientConfig, Embedded, Journal, JournalError, RegistryError, Schema, SchemaKind,
+};
 use fletch_store::Store;
+use fletch_table::{SchemaSource, SchemaSourceError, SchemaText};
 use futures_util::future::BoxFuture;
+use metrics::{Counter, counter};
+
+use crate::config::RegistryConfig;
 
 /// The room of the log's notes that the embedded registry's facts are in.
 const ROOM: &str = "registry";
@@ -26,5 +34,95 @@ impl Journal for LogJournal {
 
     fn load(&self) -> BoxFuture<'_, Result<Vec<(String, Bytes)>, JournalError>> {
         Box::pin(async move { Ok(self.store.notes(ROOM)) })
+    }
+}
+
+/// Where tables get the schemas of their records from.
+pub(crate) enum Schemas {
+    /// The registry in this process; looking up there counts as a cache's work.
+    Embedded {
+        registry: Embedded,
+        hits: Counter,
+        misses: Counter,
+    },
+    /// A registry elsewhere, behind a cache.
+    Outside(Client),
+    /// None: the embedded one is off, and no other is named.
+    Nowhere,
+}
+
+impl Schemas {
+    /// Those of the embedded registry.
+    pub(crate) fn embedded(registry: Embedded) -> Self {
+        let (hits, misses) = (
+            counter!("kafka_schema_cache_hits"),
+            counter!("kafka_schema_cache_misses"),
+        );
+        Self::Embedded {
+            registry,
+            hits,
+            misses,
+        }
+    }
+
+    /// Those of the registry that the configuration names, if it names one.
+    ///
+    /// # Errors
+    /// Where a URL, a credential or a certificate can't be used.
+    pub(crate) fn configured(config: &RegistryConfig) -> Result<Self, RegistryError> {
+        let Some(url) = &config.url else {
+            return Ok(Self::Nowhere);
+        };
+        let mut client = ClientConfig::new(url);
+        client.tls.ca_file.clone_from(&config.ca_path);
+        client.auth = match (&config.username, &config.password, &config.token) {
+            (Some(user), Some(password), _) => Auth::Basic {
+                user: user.clone(),
+                password: password.reveal().into(),
+            },
+            (_, _, Some(token)) => Auth::Bearer(token.reveal().into()),
+            _ => Auth::None,
+        };
+        Client::new(client).map(Self::Outside)
+    }
+}
+
+impl SchemaSource for Schemas {
+    fn schema(&self, id: u32) -> BoxFuture<'_, Result<Arc<SchemaText>, SchemaSourceError>> {
+        Box::pin(async move {
+            let schema = match self {
+                Self::Embedded {
+                    registry,
+                    hits,
+                    misses,
+                } => {
+                    let found = registry.schema(id);
+                    if found.is_some() { hits } else { misses }.increment(1);
+                    found.ok_or(SchemaSourceError::NotFound)?
+                }
+                Self::Outside(client) => client.schema(id).await.map_err(|error| match error {
+                    RegistryError::NotFound { .. } => SchemaSourceError::NotFound,
+                    other => SchemaSourceError::Unavailable(other.to_string()),
+                })?,
+                Self::Nowhere => return Err(SchemaSourceError::NotFound),
+            };
+            Ok(Arc::new(text(&schema)))
+        })
+    }
+}
+
+fn text(schema: &Schema) -> SchemaText {
+    SchemaText {
+        kind: match schema.kind {
+            SchemaKind::Avro => fletch_table::SchemaKind::Avro,
+            SchemaKind::Json => fletch_table::SchemaKind::Json,
+            SchemaKind::Protobuf => fletch_table::SchemaKind::Protobuf,
+        },
+        text: schema.text.clone(),
+        references: schema
+            .references
+            .iter()
+            .map(|reference| reference.text.clone())
+            .collect(),
     }
 }

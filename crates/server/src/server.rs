@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use fletch_registry::Embedded;
 use fletch_store::{Store, StoreConfig, StoreError};
+use fletch_table::{TableConfig, Tables};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, interval, sleep, timeout_at};
 use tokio_util::sync::CancellationToken;
@@ -20,7 +21,7 @@ use crate::config::Config;
 use crate::error::ServerError;
 use crate::kafka;
 use crate::listener::Listener;
-use crate::registry::LogJournal;
+use crate::registry::{LogJournal, Schemas};
 use crate::telemetry;
 
 /// How often old records are looked for.
@@ -38,6 +39,7 @@ pub struct Running {
     folder: PathBuf,
     timeout: Duration,
     store: Store,
+    tables: Option<Tables>,
     admin: Arc<Admin>,
     kafka: Part,
     registry: Part,
@@ -94,9 +96,15 @@ impl Server {
             ),
             pid: std::process::id(),
         };
-        let registry = match registry {
+        let (registry, schemas) = match registry {
             Some(listener) => serve_registry(listener, &store).await?,
-            None => Part::default(),
+            None => (Part::default(), Schemas::configured(&config.registry)?),
+        };
+        let tables = match config.table.enabled {
+            true => {
+                Some(Tables::start(store.clone(), table_config(&config), Arc::new(schemas)).await?)
+            }
+            false => None,
         };
         let timeout = Duration::from_millis(config.shutdown.timeout_ms);
         let port = kafka.as_ref().map_or(config.kafka.port, Listener::port);
@@ -104,6 +112,7 @@ impl Server {
         let admin = Arc::new(Admin {
             broker: Arc::clone(&broker),
             recorder,
+            tables: tables.clone(),
             stopping: AtomicBool::new(false),
         });
         let http = Part::of(|stop| admin::serve(http, Arc::clone(&admin), stop));
@@ -135,6 +144,7 @@ impl Server {
             folder,
             timeout,
             store,
+            tables,
             admin,
             kafka,
             registry,
@@ -174,6 +184,14 @@ impl Running {
         let clients_deadline = Instant::now() + self.timeout / 2;
         self.kafka.stop("kafka", clients_deadline).await;
         self.registry.stop("registry", clients_deadline).await;
+        if let Some(tables) = &self.tables
+            && timeout_at(deadline - self.timeout / 8, tables.shutdown())
+                .await
+                .is_err()
+        {
+            // Nothing is lost: the next start goes on from what the tables have.
+            warn!("the tables were not up to date in time");
+        }
         let flushed = timeout_at(deadline, self.store.shutdown()).await;
         self.http.stop("http", deadline).await;
         if let Err(error) = std::fs::remove_file(self.folder.join(addresses::FILE)) {
@@ -243,13 +261,25 @@ async fn open_store(config: &Config) -> Result<Store, ServerError> {
 fn store_config(config: &Config, folder: &Path) -> StoreConfig {
     let bytes = |bytes: u64| usize::try_from(bytes).unwrap_or(usize::MAX);
     let mut store = StoreConfig::new(folder.join("log"));
+    // Then retention waits for what a table has not taken.
+    store.tables = config.table.enabled;
     store.segment_bytes = u32::try_from(config.store.segment_bytes).unwrap_or(u32::MAX);
     store.queue_bytes_max = bytes(config.store.queue_bytes_max);
     store.tail_bytes_max = bytes(config.store.tail_bytes_max);
     store
 }
 
-async fn serve_registry(listener: Listener, store: &Store) -> Result<Part, ServerError> {
+fn table_config(config: &Config) -> TableConfig {
+    let mut table = TableConfig::new(&config.store.path);
+    if let Some(warehouse) = &config.table.warehouse {
+        table.warehouse.clone_from(warehouse);
+    }
+    table.commit_interval = Duration::from_millis(config.table.commit_interval_ms);
+    table.file_bytes_target = config.table.file_bytes_target;
+    table
+}
+
+async fn serve_registry(listener: Listener, store: &Store) -> Result<(Part, Schemas), ServerError> {
     let journal = Arc::new(LogJournal::new(store.clone()));
     let embedded = Embedded::open(journal)
         .await
@@ -259,10 +289,8 @@ async fn serve_registry(listener: Listener, store: &Store) -> Result<Part, Serve
         let stopping = stop.clone().cancelled_owned();
         tokio::spawn(fletch_registry::serve(socket, embedded.clone(), stopping))
     };
-    Ok(Part {
-        tasks: listener.into_sockets().into_iter().map(serve).collect(),
-        stop,
-    })
+    let tasks = listener.into_sockets().into_iter().map(serve).collect();
+    Ok((Part { tasks, stop }, Schemas::embedded(embedded)))
 }
 
 /// What has to be done now and then.

@@ -66,10 +66,16 @@ pub const METRICS: &[Metric] = &[
         "Bytes of record batches received and accepted, compressed as they came.",
     ),
     metric(
+        "kafka_produce_batch_records",
+        MetricKind::Histogram(RECORDS, Scale::One),
+        &[],
+        "Records in each record batch that was accepted.",
+    ),
+    metric(
         "kafka_batch_size",
         MetricKind::Histogram(RECORDS, Scale::One),
         &[],
-        "Records in each accepted record batch.",
+        "Records in each batch that was turned into columns.",
     ),
     metric(
         "kafka_requests",
@@ -125,6 +131,114 @@ pub const METRICS: &[Metric] = &[
         &["reason"],
         "Kafka connections closed, by reason.",
     ),
+    metric(
+        "kafka_log_flush_duration_seconds",
+        SECONDS,
+        &[],
+        "Time of one flush of the log to disk, which makes durable whatever had gathered.",
+    ),
+    metric(
+        "kafka_log_flushed_bytes",
+        MetricKind::Counter,
+        &[],
+        "Bytes written to the log.",
+    ),
+    metric(
+        "kafka_log_flushed_entries",
+        MetricKind::Counter,
+        &[],
+        "Entries written to the log; divided by the flushes, how many share one.",
+    ),
+    metric(
+        "kafka_log_failures",
+        MetricKind::Counter,
+        &[],
+        "Failed writes or flushes of the log; after the first it takes no more.",
+    ),
+    metric(
+        "kafka_log_segments",
+        MetricKind::Gauge,
+        &[],
+        "Segment files of the log.",
+    ),
+    metric(
+        "kafka_log_tail_bytes",
+        MetricKind::Gauge,
+        &[],
+        "Memory in use for the newest batches.",
+    ),
+    metric(
+        "kafka_schema_cache_hits",
+        MetricKind::Counter,
+        &[],
+        "Schemas found in the cache of the registry's client.",
+    ),
+    metric(
+        "kafka_schema_cache_misses",
+        MetricKind::Counter,
+        &[],
+        "Schemas that had to be asked of the registry.",
+    ),
+    metric(
+        "kafka_registry_client_request_duration_seconds",
+        SECONDS,
+        &["operation", "outcome"],
+        "Time of a request to an outside registry.",
+    ),
+    metric(
+        "kafka_registry_request_duration_seconds",
+        SECONDS,
+        &["route", "status"],
+        "Time to answer a request to the embedded registry.",
+    ),
+    metric(
+        "kafka_conversion_duration_seconds",
+        SECONDS,
+        &[],
+        "Time to turn one batch of records into columns.",
+    ),
+    metric(
+        "kafka_table_commits",
+        MetricKind::Counter,
+        &["topic"],
+        "Commits to a topic's table.",
+    ),
+    metric(
+        "kafka_table_records",
+        MetricKind::Counter,
+        &["topic"],
+        "Records committed to a topic's table.",
+    ),
+    metric(
+        "kafka_table_commit_duration_seconds",
+        SECONDS,
+        &[],
+        "Time of one commit to a table.",
+    ),
+    metric(
+        "kafka_table_files",
+        MetricKind::Gauge,
+        &["topic"],
+        "Data files of a topic's table.",
+    ),
+    metric(
+        "kafka_table_lag_records",
+        MetricKind::Gauge,
+        &["topic"],
+        "Records acknowledged and not yet in the topic's table.",
+    ),
+    metric(
+        "kafka_table_lag_seconds",
+        MetricKind::Gauge,
+        &["topic"],
+        "How long the oldest of them has been waiting.",
+    ),
+    metric(
+        "kafka_dead_letters",
+        MetricKind::Counter,
+        &["topic", "reason"],
+        "Records that no row could be made of, by reason; they are in `<topic>.dead-letters`.",
+    ),
 ];
 
 const fn metric(
@@ -157,6 +271,10 @@ pub(crate) fn recorder() -> &'static PrometheusHandle {
             tracing::warn!("another metrics recorder is installed already: /metrics stays empty");
         }
         METRICS.iter().for_each(describe);
+        METRICS
+            .iter()
+            .filter(|metric| metric.labels.is_empty())
+            .for_each(register);
         handle
     })
 }
@@ -180,6 +298,15 @@ fn with_buckets(builder: PrometheusBuilder, metric: &Metric) -> PrometheusBuilde
     }
 }
 
+/// Puts a metric on the page before anything is counted: 0 says more than nothing.
+fn register(metric: &Metric) {
+    match metric.kind {
+        MetricKind::Counter => counter!(metric.name).increment(0),
+        MetricKind::Gauge => gauge!(metric.name).increment(0),
+        MetricKind::Histogram(..) => drop(histogram!(metric.name)),
+    }
+}
+
 fn describe(metric: &Metric) {
     match metric.kind {
         MetricKind::Counter => metrics::describe_counter!(metric.name, metric.about),
@@ -193,7 +320,7 @@ fn describe(metric: &Metric) {
 pub(crate) struct Metrics {
     pub(crate) messages_received: Counter,
     pub(crate) bytes_processed: Counter,
-    pub(crate) batch_size: Histogram,
+    pub(crate) produce_batch_records: Histogram,
     pub(crate) request_bytes: Counter,
     pub(crate) response_bytes: Counter,
     pub(crate) connections: Gauge,
@@ -209,7 +336,7 @@ impl Metrics {
         Self {
             messages_received: counter!("kafka_messages_received"),
             bytes_processed: counter!("kafka_bytes_processed"),
-            batch_size: histogram!("kafka_batch_size"),
+            produce_batch_records: histogram!("kafka_produce_batch_records"),
             request_bytes: counter!("kafka_request_bytes"),
             response_bytes: counter!("kafka_response_bytes"),
             connections: gauge!("kafka_connections"),

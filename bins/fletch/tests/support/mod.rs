@@ -1,15 +1,16 @@
 //! A server of the test's own, and a client that speaks in raw frames.
 //!
 //! Every test binary compiles this module and uses a part of it.
-#![allow(dead_code)]
+#![allow(dead_code, unreachable_pub)]
 
 use std::collections::VecDeque;
 use std::fs::{self, File};
 use std::io::{self, Read, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::time::{Duration, Instant};
+use std::sync::OnceLock;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
 use fletch_wire::messages::fetch::{FetchPartition, FetchTopic};
@@ -46,13 +47,17 @@ impl Server {
 
     /// Starts one in a folder that a server may have left.
     pub fn start_in(folder: TempDir, flags: &[&str]) -> Self {
+        let free = ["KAFKA_PORT", "REGISTRY_PORT", "HTTP_PORT"].map(|port| (port, "0"));
+        let local = [
+            "KAFKA_BIND_ADDRESS",
+            "REGISTRY_BIND_ADDRESS",
+            "HTTP_BIND_ADDRESS",
+        ]
+        .map(|bind| (bind, "127.0.0.1"));
         let mut process = fletch(folder.path())
-            .args(["--kafka-port=0", "--registry-port=0", "--http-port=0"])
-            .args([
-                "--kafka-bind-address=127.0.0.1",
-                "--registry-bind-address=127.0.0.1",
-            ])
-            .args(["--http-bind-address=127.0.0.1", "--log-format=human"])
+            .envs(free)
+            .envs(local)
+            .env("LOG_FORMAT", "human")
             .args(flags)
             .stdout(Stdio::null())
             .stderr(log_file(folder.path()))
@@ -61,9 +66,10 @@ impl Server {
         let addresses = addresses(&mut process, folder.path());
         let address = |name: &str| {
             let text = addresses[name].as_str().unwrap_or("127.0.0.1:1");
-            text.trim_start_matches("http://")
-                .parse()
-                .expect("an address")
+            let text = text.trim_start_matches("http://");
+            // On every address, it says `localhost`.
+            let mut found = text.to_socket_addrs().expect("an address");
+            found.find(SocketAddr::is_ipv4).expect("an IPv4 address")
         };
         Self {
             kafka: address("kafka"),
@@ -440,7 +446,18 @@ pub fn fetch_request(topic: &str, offset: i64, wait_ms: i32) -> FetchRequest {
     }
 }
 
-/// A batch of values, not compressed, at a time in the past.
+/// The timestamp of every batch's first record: an hour before the test began.
+pub fn start_ms() -> i64 {
+    static START_MS: OnceLock<i64> = OnceLock::new();
+    *START_MS.get_or_init(|| {
+        let now = SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .expect("a clock after 1970");
+        i64::try_from(now.as_millis()).expect("a clock before the year 292 million") - 3_600_000
+    })
+}
+
+/// A batch of values, not compressed, from [`start_ms`] on, a millisecond apart.
 pub fn batch(values: &[&str]) -> Bytes {
     batch_with(BatchBuilder::new(Compression::None), values)
 }
@@ -449,7 +466,7 @@ pub fn batch(values: &[&str]) -> Bytes {
 pub fn batch_with(mut builder: BatchBuilder, values: &[&str]) -> Bytes {
     for (at, value) in (0..).zip(values) {
         builder
-            .append(1_700_000_000_000 + at, None, Some(value.as_bytes()), &[])
+            .append(start_ms() + at, None, Some(value.as_bytes()), &[])
             .expect("a record");
     }
     builder.finish().expect("a batch").into_bytes()

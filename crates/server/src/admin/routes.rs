@@ -2,14 +2,17 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use bytes::Bytes;
+use fletch_table::{TableError, Tables, TopicStatus};
 use http_body_util::Full;
 use hyper::body::Incoming;
 use hyper::header::{ALLOW, CONTENT_TYPE, HeaderValue};
 use hyper::{Method, Request, Response, StatusCode};
 use metrics_exporter_prometheus::PrometheusHandle;
 use serde_json::{Value, json};
+use tokio::time::timeout;
 
 use crate::broker::Broker;
 
@@ -18,10 +21,17 @@ const JSON: HeaderValue = HeaderValue::from_static("application/json");
 const PROMETHEUS: HeaderValue =
     HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
 
+const NOTHING_HERE: &str = "there is nothing here; there are GET /metrics, /healthz, /readyz and /topics, and POST \
+                            /topics/{topic}/flush";
+
+/// How long a flush is waited for; it goes on all the same.
+const FLUSH_TIMEOUT: Duration = Duration::from_secs(60);
+
 /// What the admin listener knows.
 pub(crate) struct Admin {
     pub(crate) broker: Arc<Broker>,
     pub(crate) recorder: &'static PrometheusHandle,
+    pub(crate) tables: Option<Tables>,
     /// Set when the server begins to stop.
     pub(crate) stopping: AtomicBool,
 }
@@ -36,11 +46,10 @@ impl Admin {
             (&Method::GET, ["healthz"]) => self.health(),
             (&Method::GET, ["readyz"]) => self.readiness(),
             (&Method::GET, ["topics"]) => self.topics(),
+            (&Method::POST, ["topics", topic, "flush"]) => self.flush(topic).await,
             (_, ["metrics" | "healthz" | "readyz" | "topics"]) => wrong_method("GET"),
-            _ => problem(
-                StatusCode::NOT_FOUND,
-                "there is nothing here; there are /metrics, /healthz, /readyz, /topics",
-            ),
+            (_, ["topics", _, "flush"]) => wrong_method("POST"),
+            _ => problem(StatusCode::NOT_FOUND, NOTHING_HERE),
         }
     }
 
@@ -60,7 +69,7 @@ impl Admin {
         }
     }
 
-    /// Whether clients should be sent here.
+    /// Whether clients should be sent here, and what is behind.
     fn readiness(&self) -> Answer {
         let stopping = self.stopping.load(Ordering::Relaxed);
         let failure = self
@@ -74,16 +83,27 @@ impl Admin {
         } else {
             StatusCode::SERVICE_UNAVAILABLE
         };
+        let tables = self.tables.as_ref().map(Tables::status).unwrap_or_default();
+        let troubled = tables
+            .iter()
+            .filter_map(|table| Some((&table.topic, table.error.as_ref()?)));
         let body = json!({
             "status": if ready { "ready" } else if stopping { "stopping" } else { "failed" },
             "log": failure.unwrap_or_else(|| "ok".to_owned()),
             "topics": self.broker.store.topics().len(),
+            // A table that is behind doesn't keep clients away: its records are in the log.
+            "tables": {
+                "lag_records": tables.iter().map(|table| table.lag_records).sum::<u64>(),
+                "lag_ms": tables.iter().map(|table| table.lag_ms).max().unwrap_or(0),
+                "errors": troubled.map(|(topic, error)| json!({"topic": topic, "error": error})).collect::<Vec<_>>(),
+            },
         });
         respond_json(status, &body)
     }
 
     fn topics(&self) -> Answer {
         let store = &self.broker.store;
+        let tables = self.tables.as_ref().map(Tables::status).unwrap_or_default();
         let topic = |topic: &Arc<fletch_store::Topic>| {
             let partition = |index| {
                 let marks = store.watermarks(topic.id, index);
@@ -98,6 +118,7 @@ impl Admin {
                 "id": topic.id.to_string(),
                 "configs": topic.configs,
                 "partitions": (0..topic.partitions).map(partition).collect::<Vec<_>>(),
+                "table": tables.iter().find(|table| table.topic_id == topic.id).map(table),
             })
         };
         respond_json(
@@ -105,6 +126,41 @@ impl Admin {
             &Value::Array(store.topics().iter().map(topic).collect()),
         )
     }
+
+    /// Commits to the table what is acknowledged; answers when it is there.
+    async fn flush(&self, topic: &str) -> Answer {
+        let Some(tables) = &self.tables else {
+            return problem(
+                StatusCode::CONFLICT,
+                "there are no tables: table.enabled is false",
+            );
+        };
+        match timeout(FLUSH_TIMEOUT, tables.flush(topic)).await {
+            Ok(Ok(())) => respond_json(
+                StatusCode::OK,
+                &json!({"topic": topic, "status": "committed"}),
+            ),
+            Ok(Err(error @ TableError::UnknownTopic(_))) => {
+                problem(StatusCode::NOT_FOUND, &error.to_string())
+            }
+            Ok(Err(error)) => problem(StatusCode::SERVICE_UNAVAILABLE, &error.to_string()),
+            Err(_) => problem(
+                StatusCode::GATEWAY_TIMEOUT,
+                "the table is not up to date yet; ask again",
+            ),
+        }
+    }
+}
+
+fn table(status: &TopicStatus) -> Value {
+    json!({
+        "lag_records": status.lag_records,
+        "lag_ms": status.lag_ms,
+        "files": status.files,
+        "commits": status.commits,
+        "dead_letters": status.dead_letters,
+        "error": status.error,
+    })
 }
 
 fn wrong_method(allowed: &'static str) -> Answer {

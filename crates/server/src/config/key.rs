@@ -113,7 +113,9 @@ impl fmt::Display for Kind {
             Self::AdvertisedAddress => {
                 f.write_str("a host name or IP address, with or without :port, and not 0.0.0.0")
             }
-            Self::Urls => f.write_str("http:// or https:// URLs, comma-separated"),
+            Self::Urls => {
+                f.write_str("http:// or https:// URLs without credentials, comma-separated")
+            }
             Self::Path => f.write_str("a path"),
             Self::Text => f.write_str("text"),
             Self::Secret => f.write_str("text (a secret, never printed)"),
@@ -125,7 +127,10 @@ fn is_http_url(text: &str) -> bool {
     let rest = text
         .strip_prefix("http://")
         .or_else(|| text.strip_prefix("https://"));
-    rest.is_some_and(|rest| !rest.is_empty() && !rest.starts_with('/'))
+    let authority = |rest: &str| rest.split('/').next().unwrap_or_default().to_owned();
+    // Credentials have keys of their own, which are never printed.
+    rest.map(authority)
+        .is_some_and(|host| !host.is_empty() && !host.contains('@'))
         && !text.contains(char::is_whitespace)
 }
 
@@ -146,6 +151,7 @@ mod tests {
 
     #[test]
     fn ports_and_urls() {
+        assert!(!Kind::Urls.check("http://user:password@a"));
         assert!(Kind::Port.check("0") && Kind::Port.check("65535") && !Kind::Port.check("65536"));
         assert!(!Kind::Port.check("tcp://10.0.0.1:9092"));
         assert!(Kind::Urls.check("http://a:8081, https://b"));

@@ -212,6 +212,13 @@ impl Config {
                 "registry credentials are set, but no registry.url to use them with".into(),
             );
         }
+        let kafka = &self.kafka;
+        if kafka.requests_memory_bytes_max < kafka.request_bytes_max {
+            return Err(format!(
+                "kafka.requests_memory_bytes_max = {} can't hold one request of kafka.request_bytes_max = {}",
+                kafka.requests_memory_bytes_max, kafka.request_bytes_max
+            ));
+        }
         if self.table.warehouse.is_none() {
             self.table.warehouse = Some(self.store.path.join("warehouse"));
         }

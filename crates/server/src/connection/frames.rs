@@ -18,9 +18,12 @@ use tokio::io::{AsyncRead, AsyncReadExt, ReadBuf};
 const SCRATCH_BYTES: usize = 64 << 10;
 /// With so much of a frame missing, the socket is read straight into the frame's room.
 const DIRECT_BYTES_MIN: usize = 16 << 10;
-/// Memory is accounted for, and read into, in steps of this size: a frame that is announced but not
-/// sent costs little.
-const STEP_BYTES: usize = 1 << 20;
+/// Memory is accounted for, and read into, in steps: the first is this large, and each next one as
+/// large as what is there already, up to [`STEP_BYTES_MAX`]. A frame that is announced but not sent
+/// costs little.
+const STEP_BYTES_MIN: usize = 64 << 10;
+/// The largest step.
+const STEP_BYTES_MAX: usize = 1 << 20;
 /// A frame up to this size gets room of its size at once; a larger one, which is rare, doubles its
 /// room as it arrives.
 const ROOM_BYTES_MAX: usize = 4 << 20;
@@ -99,7 +102,7 @@ impl Frames {
     pub(crate) fn step_bytes(&self) -> usize {
         self.partial
             .as_ref()
-            .map_or(0, |(body, length)| (length - body.len()).min(STEP_BYTES))
+            .map_or(0, |(body, length)| step_bytes(body.len(), *length))
     }
 
     /// Reads once; the bytes read, which are none at the end of a stream that ends between frames.
@@ -115,7 +118,7 @@ impl Frames {
                 if body.len() == body.capacity() {
                     body.reserve(missing.min(body.len()));
                 }
-                let step = missing.min(STEP_BYTES).min(body.capacity() - body.len());
+                let step = step_bytes(body.len(), *length).min(body.capacity() - body.len());
                 socket.read_buf(&mut body.limit(step)).await?
             }
             _ => poll_fn(|context| self.poll_scratch(context, Pin::new(socket))).await?,
@@ -185,6 +188,10 @@ impl Frames {
             self.complete.push_back(body.freeze());
         }
     }
+}
+
+fn step_bytes(received: usize, length: usize) -> usize {
+    (length - received).min(received.clamp(STEP_BYTES_MIN, STEP_BYTES_MAX))
 }
 
 #[cfg(test)]

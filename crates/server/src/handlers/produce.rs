@@ -352,7 +352,7 @@ impl Appending {
             let metrics = &context.broker.metrics;
             metrics.messages_received.increment(size.records.into());
             metrics.bytes_processed.increment(size.bytes as u64);
-            metrics.batch_size.record(size.records);
+            metrics.produce_batch_records.record(size.records);
             answer.get_or_insert(PartitionProduceResponse {
                 base_offset: appended.base_offset,
                 log_append_time_ms: appended.log_append_time_ms,
