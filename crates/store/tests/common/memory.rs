@@ -50,6 +50,8 @@ struct Disk {
     off: bool,
     random: StdRng,
     operations: BTreeMap<Operation, usize>,
+    /// Where the last append to each segment ended.
+    ends: BTreeMap<u64, usize>,
 }
 
 /// The disk; clones are the same.
@@ -68,6 +70,7 @@ impl MemoryStorage {
                 off: false,
                 random: StdRng::seed_from_u64(seed),
                 operations: BTreeMap::new(),
+                ends: BTreeMap::new(),
             })),
         }
     }
@@ -135,8 +138,9 @@ impl MemoryStorage {
         self.disk().segments.remove(&number).unwrap();
     }
 
-    pub(crate) fn segment_bytes(&self, number: u64) -> usize {
-        self.disk().segments[&number].len()
+    /// Where the last append to a segment ended.
+    pub(crate) fn end(&self, number: u64) -> usize {
+        self.disk().ends[&number]
     }
 }
 
@@ -296,6 +300,7 @@ impl Appender for MemoryAppender {
                 segment.resize(at + bytes.len(), 0);
             }
             segment[at..at + bytes.len()].copy_from_slice(&bytes);
+            disk.ends.insert(number, at + bytes.len());
         };
         // Any sectors, in any order: often none, often a front, sometimes just some.
         let partly = |disk: &mut Disk| {
