@@ -3,6 +3,7 @@
 
 use arrow_buffer::{Buffer, MutableBuffer};
 
+use crate::finish::Selection;
 use crate::kernels::{Lanes, Out};
 use crate::layout::{ColId, Layout, SpaceId, Store};
 
@@ -27,11 +28,16 @@ pub(crate) struct Raw {
     pub(crate) data: MutableBuffer,
     /// Slots: committed bytes.
     pub(crate) filled: usize,
+    /// What `filled` was before the strip.
+    pub(crate) filled_before: usize,
     /// Slots and lists: committed `i32` offsets.
     pub(crate) offsets: MutableBuffer,
     /// Slots of the strip.
     pub(crate) ptrs: Vec<*const u8>,
     pub(crate) lens: Vec<u32>,
+    /// Slots that are left once rows are left out.
+    pub(crate) picked_ptrs: Vec<*const u8>,
+    pub(crate) picked_lens: Vec<u32>,
     /// Lists of the strip: each row's first block of items, by index into the child's strip.
     pub(crate) starts: Vec<u32>,
     pub(crate) counts: Vec<u32>,
@@ -60,6 +66,8 @@ pub(crate) struct Space {
 pub(crate) struct Columns {
     pub(crate) raws: Vec<Raw>,
     pub(crate) spaces: Vec<Space>,
+    /// What each space keeps of the strip: memory for `finish_strip`.
+    pub(crate) selections: Vec<Selection>,
 }
 
 impl Columns {
@@ -79,16 +87,23 @@ impl Columns {
                 space: spec.space,
                 data: MutableBuffer::new(0),
                 filled: 0,
+                filled_before: 0,
                 offsets: MutableBuffer::new(0),
                 ptrs: Vec::new(),
                 lens: Vec::new(),
+                picked_ptrs: Vec::new(),
+                picked_lens: Vec::new(),
                 starts: Vec::new(),
                 counts: Vec::new(),
                 pieces: Vec::new(),
                 kept: Vec::new(),
             })
             .collect();
-        Self { raws, spaces }
+        Self {
+            raws,
+            spaces,
+            selections: Vec::new(),
+        }
     }
 
     /// Starts a batch of `rows` rows.
@@ -115,7 +130,7 @@ impl Columns {
 
     /// Makes room for `rows` rows of the strip in every store of `space`.
     pub(crate) fn make_room(&mut self, space: SpaceId, rows: usize) {
-        let Self { raws, spaces } = self;
+        let Self { raws, spaces, .. } = self;
         let space = &spaces[space];
         for &col in &space.cols {
             raws[col].make_room(space.committed, rows);
@@ -242,11 +257,6 @@ impl Raw {
         }
     }
 
-    /// Makes room for `bytes` more bytes of text.
-    pub(crate) fn make_text_room(&mut self, bytes: usize) {
-        grow(&mut self.data, self.filled + bytes + PAD);
-    }
-
     /// Hands out the values (or text) of the batch: the first `bytes` of them.
     pub(crate) fn share_data(&mut self, bytes: usize) -> Buffer {
         share(&mut self.data, bytes, &mut self.kept)
@@ -287,7 +297,7 @@ fn share(from: &mut MutableBuffer, bytes: usize, kept: &mut Vec<Buffer>) -> Buff
 }
 
 /// Grows a buffer whose length is all initialised: at least to `bytes`.
-fn grow(buffer: &mut MutableBuffer, bytes: usize) {
+pub(crate) fn grow(buffer: &mut MutableBuffer, bytes: usize) {
     if buffer.len() >= bytes {
         return;
     }

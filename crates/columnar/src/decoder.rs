@@ -58,34 +58,23 @@ pub struct Decoder {
     null_row: Option<Vec<ColId>>,
 }
 
-/// One strip's rows before they are lanes.
+/// One strip's rows before they are decoded.
 #[derive(Debug, Default)]
 struct StripRows {
-    rows: Vec<Prepared>,
+    /// All rows, whatever their writer.
     lanes: Lanes,
+    /// Those of one writer among several.
+    some: Lanes,
+    /// Each row's writer: its id, or one of the two below.
+    writers: Vec<u64>,
     /// Rows too short for a kernel's loads, copied to where there is room before their end.
     short: Vec<[u8; 2 * TAIL]>,
 }
 
-/// A row as the strip sees it.
-#[derive(Debug, Clone, Copy)]
-struct Prepared {
-    cur: *const u8,
-    end: *const u8,
-    writer: Writer,
-}
-
-// SAFETY: the pointers are only followed during the call that made them.
-#[expect(unsafe_code)]
-unsafe impl Send for Prepared {}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Writer {
-    Id(u32),
-    Null,
-    /// Refused before decoding.
-    Refused,
-}
+/// In place of a writer's id: a row of nulls.
+const NULL_ROW: u64 = 1 << 32;
+/// In place of a writer's id: a row that is refused already, or decoded already.
+const NO_ROW: u64 = 2 << 32;
 
 /// A row as given.
 #[derive(Debug, Clone, Copy)]
@@ -235,68 +224,86 @@ impl Decoder {
         self.scratch
             .items_left
             .resize(count, self.options.limits.row_items_max);
-        self.strip
-            .prepare(first, count, given, self.options.limits.row_bytes_max, dead);
+        let limit = self.options.limits.row_bytes_max;
+        let uniform = self.strip.prepare(first, count, given, limit, dead);
         self.columns.spaces[0].local = count;
         for &col in &self.columns.spaces[0].cols {
             self.columns.raws[col].make_strip_room(count);
         }
-
-        let StripRows { rows, lanes, .. } = &mut self.strip;
-        let mut todo = 0;
-        while let Some(next) = rows[todo..]
-            .iter()
-            .position(|r| r.writer != Writer::Refused)
-        {
-            todo += next;
-            let writer = rows[todo].writer;
-            lanes.clear();
-            for (i, row) in rows.iter_mut().enumerate().skip(todo) {
-                if row.writer == writer {
-                    lanes.push(row.cur, row.end, i as u32, i as u32);
-                    row.writer = Writer::Refused;
-                }
-            }
-            lanes.dense = lanes.len() == count;
-            let plan = match writer {
-                Writer::Id(id) => self.plans.get(&id),
-                _ => None,
-            };
-            let Some(plan) = plan else {
-                match &self.null_row {
-                    Some(cols) if writer == Writer::Null => {
-                        cols.iter().for_each(|&col| self.columns.clear(col, lanes));
-                    }
-                    _ => lanes
-                        .all()
-                        .for_each(|k| lanes.kill(k, &mut self.scratch.dead)),
-                }
-                continue;
-            };
-            let mut strip = Strip {
-                plan,
-                layout: &self.layout,
-                limits: &self.options.limits,
-                columns: &mut self.columns,
-                scratch: &mut self.scratch,
-                set: self.set,
-                in_default: false,
-            };
+        let mut strip = std::mem::take(&mut self.strip);
+        let StripRows {
+            lanes,
+            some,
+            writers,
+            ..
+        } = &mut strip;
+        if uniform {
             // SAFETY: `given`'s slices outlive this call, short ones have been copied to where
             // TAIL bytes precede their end, and there is room for `count` rows.
-            unsafe { strip.run(plan.main, lanes) };
-            for k in lanes.all() {
-                if lanes.cur[k] != lanes.end[k] && !lanes.is_dead(k) {
-                    lanes.kill(k, &mut self.scratch.dead);
+            unsafe { self.decode_lanes(writers[0], lanes) };
+        } else {
+            let mut todo = 0;
+            while let Some(next) = writers[todo..].iter().position(|&w| w != NO_ROW) {
+                todo += next;
+                let writer = writers[todo];
+                some.clear();
+                for (i, w) in writers.iter_mut().enumerate().skip(todo) {
+                    if *w == writer {
+                        some.push(lanes.cur[i], lanes.end[i], i as u32, i as u32);
+                        *w = NO_ROW;
+                    }
                 }
+                // SAFETY: as above.
+                unsafe { self.decode_lanes(writer, some) };
             }
         }
+        self.strip = strip;
         // SAFETY: the rows are borrowed still, and so are the texts.
         unsafe { self.columns.finish_strip(self.set, &mut self.scratch.dead) };
         self.scratch.texts.clear();
         for i in 0..count {
             if self.scratch.dead[i] != 0 {
                 errors.push(self.explain(first + i, given(first + i), self.scratch.dead[i]));
+            }
+        }
+    }
+
+    /// Decodes a strip's rows of one writer, and sees that each is used up.
+    ///
+    /// # Safety
+    ///
+    /// As [`Strip::run`], of whose conditions only the machine's is this type's own to keep.
+    #[expect(unsafe_code)]
+    unsafe fn decode_lanes(&mut self, writer: u64, lanes: &mut Lanes) {
+        let plan = match u32::try_from(writer) {
+            Ok(id) => self.plans.get(&id),
+            Err(_) => None,
+        };
+        let Some(plan) = plan else {
+            match &self.null_row {
+                Some(cols) if writer == NULL_ROW => {
+                    cols.iter().for_each(|&col| self.columns.clear(col, lanes));
+                }
+                _ => lanes
+                    .all()
+                    .for_each(|k| lanes.kill(k, &mut self.scratch.dead)),
+            }
+            return;
+        };
+        let mut strip = Strip {
+            plan,
+            layout: &self.layout,
+            limits: &self.options.limits,
+            columns: &mut self.columns,
+            scratch: &mut self.scratch,
+            set: self.set,
+            in_default: false,
+        };
+        // SAFETY: the caller's promise; `set` is one of those the machine has.
+        unsafe { strip.run(plan.main, lanes) };
+        for k in lanes.all() {
+            if lanes.cur[k] != lanes.end[k] && !lanes.is_dead(k) {
+                lanes.kill(k, &mut self.scratch.dead);
             }
         }
     }
@@ -371,6 +378,7 @@ fn frame(message: &[u8]) -> Option<u32> {
 }
 
 impl StripRows {
+    /// Sets up a strip. Says whether all its rows are of one writer.
     fn prepare<'a>(
         &mut self,
         first: usize,
@@ -378,13 +386,17 @@ impl StripRows {
         given: &impl Fn(usize) -> Given<'a>,
         row_bytes_max: usize,
         dead: &mut [u8],
-    ) {
-        self.rows.clear();
+    ) -> bool {
         self.short.clear();
         // Pointers into `short` must stay: it may not grow.
         self.short.reserve(count);
-        for (i, dead) in dead.iter_mut().enumerate().take(count) {
-            let prepared = match given(first + i) {
+        self.lanes.fill_dense(count);
+        self.writers.clear();
+        self.writers.resize(count, NO_ROW);
+        let rows = self.lanes.cur.iter_mut().zip(&mut self.lanes.end);
+        let (mut all, mut any) = (u64::MAX, 0);
+        for (i, ((cur, end), to)) in rows.zip(&mut self.writers).enumerate() {
+            let writer = match given(first + i) {
                 Given::Body {
                     writer,
                     bytes,
@@ -401,28 +413,22 @@ impl StripRows {
                         }
                         _ => bytes,
                     };
-                    let std::ops::Range { start, end } = bytes.as_ptr_range();
-                    Prepared {
-                        cur: start.wrapping_add(skip),
-                        end,
-                        writer: Writer::Id(writer),
-                    }
+                    let range = bytes.as_ptr_range();
+                    *cur = range.start.wrapping_add(skip);
+                    *end = range.end;
+                    u64::from(writer)
                 }
-                Given::Null => Prepared {
-                    cur: std::ptr::null(),
-                    end: std::ptr::null(),
-                    writer: Writer::Null,
-                },
+                Given::Null => NULL_ROW,
                 _ => {
-                    *dead = crate::exec::DEAD;
-                    Prepared {
-                        cur: std::ptr::null(),
-                        end: std::ptr::null(),
-                        writer: Writer::Refused,
-                    }
+                    dead[i] = crate::exec::DEAD;
+                    NO_ROW
                 }
             };
-            self.rows.push(prepared);
+            *to = writer;
+            all &= writer;
+            any |= writer;
         }
+        // All bits in common: all the same.
+        all == any && any < NULL_ROW
     }
 }

@@ -380,7 +380,7 @@ impl Strip<'_> {
     pub(crate) fn make_room(&mut self, space: SpaceId) {
         let rows = self.columns.spaces[space].local;
         self.columns.make_room(space, rows);
-        let Columns { raws, spaces } = self.columns;
+        let Columns { raws, spaces, .. } = self.columns;
         for &col in &spaces[space].cols {
             if !matches!(raws[col].store, Store::Fixed(_)) {
                 raws[col].make_strip_room(rows);

@@ -1,15 +1,17 @@
 //! The end of a strip: refused rows are left out, items are put in the order of their rows, text
 //! is gathered and checked, and what remains is committed.
 
-use crate::columns::{Columns, PAD, Raw};
+use crate::columns::{Columns, PAD, Raw, grow};
 use crate::exec::{DEAD, DEAD_FULL};
 use crate::kernels::{self, InstructionSet};
 use crate::layout::{SpaceId, Store};
 
-/// Which of a space's strip rows are kept, in which order. `None`: all as they are.
+/// Which of a space's strip rows are kept, in which order.
 #[derive(Debug, Default)]
-struct Selection {
-    rows: Option<Vec<u32>>,
+pub(crate) struct Selection {
+    /// All are, as they are; `rows` says nothing.
+    all: bool,
+    rows: Vec<u32>,
     /// How many are kept.
     len: usize,
 }
@@ -17,11 +19,28 @@ struct Selection {
 impl Selection {
     #[inline]
     fn at(&self, i: usize) -> usize {
-        match &self.rows {
-            None => i,
-            Some(rows) => rows[i] as usize,
+        if self.all { i } else { self.rows[i] as usize }
+    }
+
+    /// Those that aren't dead.
+    fn select_alive(&mut self, dead: &[u8]) {
+        self.all = dead.iter().all(|&d| d == 0);
+        self.len = dead.len();
+        if !self.all {
+            self.rows.clear();
+            let rows = dead.iter().enumerate().filter(|(_, d)| **d == 0);
+            self.rows.extend(rows.map(|(i, _)| i as u32));
+            self.len = self.rows.len();
         }
     }
+}
+
+/// Why text couldn't be committed.
+enum Bad {
+    /// These rows (after selection) are not UTF-8.
+    Rows(Vec<usize>),
+    /// The column's offsets have no room for the strip.
+    Full,
 }
 
 impl Columns {
@@ -34,94 +53,90 @@ impl Columns {
     /// is not dead was decoded to its end. The machine has the instruction set.
     #[expect(unsafe_code)]
     pub(crate) unsafe fn finish_strip(&mut self, set: InstructionSet, dead: &mut [u8]) {
-        let mut selections = self.select(dead);
-        let starts: Vec<usize> = self.raws.iter().map(|raw| raw.filled).collect();
+        let mut selections = std::mem::take(&mut self.selections);
+        self.raws
+            .iter_mut()
+            .for_each(|raw| raw.filled_before = raw.filled);
         loop {
-            let mut refused = false;
-            for col in 0..self.raws.len() {
-                let Store::Slots { utf8 } = self.raws[col].store else {
-                    continue;
-                };
-                let space = self.raws[col].space;
-                let selection = &selections[space];
-                let committed = self.spaces[space].committed;
-                // SAFETY: as the caller's; dead rows aren't selected.
-                let gathered = unsafe { self.raws[col].gather(set, selection, committed, utf8) };
-                if let Err(bad) = gathered {
-                    refused = true;
-                    match bad {
-                        Bad::Full => dead
-                            .iter_mut()
-                            .filter(|d| **d == 0)
-                            .for_each(|d| *d = DEAD_FULL),
-                        Bad::Rows(rows) => {
-                            for row in rows {
-                                dead[self.root_of(&selections, space, row)] = DEAD;
-                            }
-                        }
-                    }
-                }
-            }
-            if !refused {
+            self.select(dead, &mut selections);
+            // SAFETY: as the caller's.
+            if unsafe { self.gather(set, &selections, dead) } {
                 break;
             }
-            selections = self.select(dead);
-            for (raw, start) in self.raws.iter_mut().zip(&starts) {
-                raw.filled = *start;
-            }
+            self.raws
+                .iter_mut()
+                .for_each(|raw| raw.filled = raw.filled_before);
         }
         for raw in &mut self.raws {
             let selection = &selections[raw.space];
             let committed = self.spaces[raw.space].committed;
             match raw.store {
-                Store::Fixed(width) => {
-                    if let Some(rows) = &selection.rows {
-                        pick(
-                            &mut raw.data.as_slice_mut()[committed * width..],
-                            width,
-                            rows,
-                        );
-                    }
+                Store::Fixed(width) if !selection.all => {
+                    let data = &mut raw.data.as_slice_mut()[committed * width..];
+                    pick(data, width, &selection.rows);
                 }
                 Store::List { .. } => raw.put_list_offsets(selection, committed),
-                Store::Slots { .. } => {}
+                _ => {}
             }
-        }
-        for raw in &mut self.raws {
-            raw.pieces.clear();
         }
         for (space, selection) in self.spaces.iter_mut().zip(&selections) {
             space.committed += selection.len;
             space.local = 0;
         }
+        self.selections = selections;
     }
 
     /// What every space keeps when `dead` rows go. Parents come before children.
-    fn select(&self, dead: &[u8]) -> Vec<Selection> {
-        let mut selections: Vec<Selection> = Vec::with_capacity(self.spaces.len());
-        for space in &self.spaces {
-            let selection = match space.list {
-                None => {
-                    let len = space.local;
-                    if dead.iter().all(|&d| d == 0) {
-                        Selection { rows: None, len }
-                    } else {
-                        let alive = (0..len).filter(|&i| dead[i] == 0);
-                        let rows: Vec<u32> = alive.map(|i| i as u32).collect();
-                        Selection {
-                            len: rows.len(),
-                            rows: Some(rows),
-                        }
-                    }
-                }
+    fn select(&self, dead: &[u8], selections: &mut Vec<Selection>) {
+        selections.resize_with(self.spaces.len(), Selection::default);
+        for (i, space) in self.spaces.iter().enumerate() {
+            let (parents, this) = selections.split_at_mut(i);
+            match space.list {
+                None => this[0].select_alive(dead),
                 Some(list) => {
                     let raw = &self.raws[list];
-                    raw.select_items(&selections[raw.space], space.local)
+                    raw.select_items(&parents[raw.space], space.local, &mut this[0]);
                 }
-            };
-            selections.push(selection);
+            }
         }
-        selections
+    }
+
+    /// Gathers the text of all columns. Says whether that is final: if not, more rows are dead.
+    ///
+    /// # Safety
+    ///
+    /// As [`Self::finish_strip`].
+    #[expect(unsafe_code)]
+    unsafe fn gather(
+        &mut self,
+        set: InstructionSet,
+        selections: &[Selection],
+        dead: &mut [u8],
+    ) -> bool {
+        let mut good = true;
+        for col in 0..self.raws.len() {
+            let Store::Slots { utf8 } = self.raws[col].store else {
+                continue;
+            };
+            let space = self.raws[col].space;
+            let (selection, committed) = (&selections[space], self.spaces[space].committed);
+            // SAFETY: as the caller's; dead rows aren't selected.
+            let gathered = unsafe { self.raws[col].gather(set, selection, committed, utf8) };
+            let Err(bad) = gathered else { continue };
+            good = false;
+            match bad {
+                Bad::Full => {
+                    let alive = dead.iter_mut().filter(|d| **d == 0);
+                    alive.for_each(|d| *d = DEAD_FULL);
+                }
+                Bad::Rows(rows) => {
+                    for row in rows {
+                        dead[self.root_of(selections, space, row)] = DEAD;
+                    }
+                }
+            }
+        }
+        good
     }
 
     /// The strip's row that owns row `row` (after selection) of `space`. Slow: for refusals.
@@ -142,14 +157,6 @@ impl Columns {
     }
 }
 
-/// Why text couldn't be committed.
-enum Bad {
-    /// These rows (after selection) are not UTF-8.
-    Rows(Vec<usize>),
-    /// The column's offsets have no room for the strip.
-    Full,
-}
-
 impl Raw {
     /// Items of a row of the strip, over all its blocks.
     fn count(&self, row: usize) -> usize {
@@ -158,7 +165,7 @@ impl Raw {
     }
 
     /// The order in which a list's items follow their rows.
-    fn select_items(&self, parents: &Selection, local: usize) -> Selection {
+    fn select_items(&self, parents: &Selection, local: usize, to: &mut Selection) {
         let mut next = 0;
         let in_order = self.pieces.is_empty()
             && (0..parents.len).all(|i| {
@@ -168,46 +175,48 @@ impl Raw {
                 next += count;
                 follows
             });
-        if in_order && next == local {
-            return Selection {
-                rows: None,
-                len: local,
-            };
+        to.all = in_order && next == local;
+        to.len = local;
+        if to.all {
+            return;
         }
         let mut pieces = self.pieces.clone();
         // Stable: a row's blocks stay in the order they were read.
         pieces.sort_by_key(|p| p.row);
-        let mut rows = Vec::with_capacity(local);
+        to.rows.clear();
         for i in 0..parents.len {
             let row = parents.at(i);
             let (start, count) = (self.starts[row], self.counts[row]);
-            rows.extend(start..start + count);
+            to.rows.extend(start..start + count);
+            if pieces.is_empty() {
+                continue;
+            }
             let first = pieces.partition_point(|p| (p.row as usize) < row);
             for piece in pieces[first..].iter().take_while(|p| p.row as usize == row) {
-                rows.extend(piece.start..piece.start + piece.count);
+                to.rows.extend(piece.start..piece.start + piece.count);
             }
         }
-        Selection {
-            len: rows.len(),
-            rows: Some(rows),
-        }
+        to.len = to.rows.len();
     }
 
+    /// Commits the selected rows' item counts.
     fn put_list_offsets(&mut self, selection: &Selection, committed: usize) {
-        let mut extra = vec![];
-        if !self.pieces.is_empty() {
-            extra.resize(self.counts.len(), 0);
-            self.pieces
-                .iter()
-                .for_each(|p| extra[p.row as usize] += p.count);
+        // A row's further blocks count as its first one's from here on.
+        for piece in std::mem::take(&mut self.pieces) {
+            self.counts[piece.row as usize] += piece.count;
         }
-        let offsets = self.offsets.typed_data_mut::<i32>();
-        let mut offset = offsets[committed];
-        for i in 0..selection.len {
-            let row = selection.at(i);
-            let more = extra.get(row).copied().unwrap_or(0);
-            offset += (self.counts[row] + more) as i32;
-            offsets[committed + i + 1] = offset;
+        let offsets = &mut self.offsets.typed_data_mut::<i32>()[committed..];
+        let mut offset = offsets[0];
+        let mut put = |(to, count): (&mut i32, u32)| {
+            offset += count as i32;
+            *to = offset;
+        };
+        let to = offsets[1..=selection.len].iter_mut();
+        if selection.all {
+            to.zip(self.counts.iter().copied()).for_each(&mut put);
+        } else {
+            let counts = selection.rows.iter().map(|&row| self.counts[row as usize]);
+            to.zip(counts).for_each(&mut put);
         }
     }
 
@@ -215,7 +224,7 @@ impl Raw {
     ///
     /// # Safety
     ///
-    /// The selected slots point at borrowed bytes.
+    /// The selected slots point at borrowed bytes; the machine has the instruction set.
     #[expect(unsafe_code)]
     unsafe fn gather(
         &mut self,
@@ -224,66 +233,51 @@ impl Raw {
         committed: usize,
         utf8: bool,
     ) -> Result<(), Bad> {
-        let total: u64 = match &selection.rows {
-            None => self.lens[..selection.len]
-                .iter()
-                .map(|&l| u64::from(l))
-                .sum(),
-            Some(rows) => rows.iter().map(|&r| u64::from(self.lens[r as usize])).sum(),
+        let (ptrs, lens) = if selection.all {
+            (&self.ptrs[..selection.len], &self.lens[..selection.len])
+        } else {
+            let rows = selection.rows.iter().map(|&r| r as usize);
+            self.picked_ptrs.clear();
+            self.picked_ptrs.extend(rows.clone().map(|r| self.ptrs[r]));
+            self.picked_lens.clear();
+            self.picked_lens.extend(rows.map(|r| self.lens[r]));
+            (self.picked_ptrs.as_slice(), self.picked_lens.as_slice())
         };
+        let total: u64 = lens.iter().map(|&l| u64::from(l)).sum();
         let total = match usize::try_from(total) {
             Ok(total) if self.filled + total <= i32::MAX as usize => total,
             _ => return Err(Bad::Full),
         };
-        self.make_text_room(total);
-        let before = self.filled;
-        let offsets = &mut self.offsets.typed_data_mut::<i32>()[committed..];
+        let (before, after) = (self.filled, self.filled + total);
+        grow(&mut self.data, after + PAD);
+        let offsets =
+            &mut self.offsets.typed_data_mut::<i32>()[committed..=committed + selection.len];
         offsets[0] = before as i32;
-        let picked: (Vec<*const u8>, Vec<u32>);
-        let (ptrs, lens) = match &selection.rows {
-            None => (&self.ptrs[..selection.len], &self.lens[..selection.len]),
-            Some(rows) => {
-                let rows = rows.iter().map(|&r| r as usize);
-                picked = rows.map(|r| (self.ptrs[r], self.lens[r])).unzip();
-                (picked.0.as_slice(), picked.1.as_slice())
-            }
-        };
         let data = self.data.as_slice_mut();
-        let (to, ends) = (&mut data[before..], &mut offsets[1..=selection.len]);
-        assert!(to.len() >= total + PAD, "there was room made");
+        assert!(data.len() >= after + PAD, "there was room made");
         // SAFETY: the slots are borrowed, as the caller promised; the room is asserted.
-        let ascii =
-            unsafe { kernels::copy_slots(set, ptrs, lens, to.as_mut_ptr(), before as i32, ends) };
-        let at = before + total;
-        self.filled = at;
+        let ascii = unsafe {
+            let to = data.as_mut_ptr().add(before);
+            kernels::copy_slots(set, ptrs, lens, to, before as i32, &mut offsets[1..])
+        };
+        self.filled = after;
         if !utf8 || ascii {
             return Ok(());
         }
-        let text = &data[before..at];
-        let is_boundary = |&o: &i32| data.get(o as usize).is_none_or(|&b| b & 0xc0 != 0x80);
-        let whole = simdutf8::basic::from_utf8(text).is_ok();
-        // The byte at the last offset isn't this strip's.
-        if whole
-            && offsets[..selection.len]
-                .iter()
-                .all(is_boundary_before(is_boundary, at))
-        {
+        // The last offset is a boundary whatever follows.
+        data[after] = 0;
+        let within = |&o: &i32| data[o as usize] & 0xc0 == 0x80;
+        let split = offsets.iter().fold(false, |split, o| split | within(o));
+        if !split && simdutf8::basic::from_utf8(&data[before..after]).is_ok() {
             return Ok(());
         }
         let bad = |&i: &usize| {
             let slot = &data[offsets[i] as usize..offsets[i + 1] as usize];
             simdutf8::basic::from_utf8(slot).is_err()
         };
-        match (0..selection.len).filter(bad).collect::<Vec<_>>() {
-            rows if rows.is_empty() => Ok(()),
-            rows => Err(Bad::Rows(rows)),
-        }
+        // A slot that begins within a character can't be UTF-8 itself, so there is one at least.
+        Err(Bad::Rows((0..selection.len).filter(bad).collect()))
     }
-}
-
-/// Offsets at `end` are boundaries whatever stale byte follows.
-fn is_boundary_before(check: impl Fn(&i32) -> bool, end: usize) -> impl Fn(&i32) -> bool {
-    move |o| *o as usize >= end || check(o)
 }
 
 /// Moves the `rows` of a store to its front, in their order.
@@ -311,5 +305,27 @@ fn pick(data: &mut [u8], width: usize, rows: &[u32]) {
             Some(copy) => data[target..target + run * width].copy_from_slice(&copy[source]),
         }
         i += run;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rows_are_picked_in_any_order() {
+        let data: Vec<u8> = (0..40).collect();
+        for (width, rows) in [
+            (1, vec![0, 1, 3, 4]),
+            (4, vec![2, 3, 5]),
+            (2, vec![9, 0, 1, 5, 5]),
+        ] {
+            let mut picked = data.clone();
+            pick(&mut picked, width, &rows);
+            for (i, &row) in rows.iter().enumerate() {
+                let row = row as usize;
+                assert_eq!(picked[i * width..][..width], data[row * width..][..width]);
+            }
+        }
     }
 }

@@ -43,6 +43,18 @@ impl Lanes {
         self.dense = false;
     }
 
+    /// Makes `count` lanes, one for each row, whose cursors are the caller's to set.
+    pub(crate) fn fill_dense(&mut self, count: usize) {
+        if self.cur.len() != count || !self.dense {
+            let rows = 0..count as u32;
+            self.dst = rows.clone().collect();
+            self.root = rows.collect();
+            self.cur.resize(count, std::ptr::null());
+            self.end.resize(count, std::ptr::null());
+            self.dense = true;
+        }
+    }
+
     pub(crate) fn truncate(&mut self, len: usize) {
         self.cur.truncate(len);
         self.end.truncate(len);
