@@ -45,6 +45,11 @@ mod rest;
 mod schema;
 mod secret;
 
+/// The README's examples, compiled.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
+
 pub use client::{Auth, CacheConfig, Client, ClientConfig, Retry, Tls};
 pub use embedded::{
     Compatibility, Embedded, EmbeddedConfig, OpenError, ServerTls, User, serve, serve_tls,

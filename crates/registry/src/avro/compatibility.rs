@@ -14,8 +14,9 @@ use std::fmt;
 
 use super::{AvroSchema, Field, Kind, Location, Named, NodeId};
 
-/// Pairs looked at before giving up.
-const PAIRS_MAX: u32 = 1_000_000;
+/// Steps before giving up: comparing two names is one, looking at a pair of types `PAIR_STEPS`.
+const STEPS_MAX: u32 = 32_000_000;
+const PAIR_STEPS: u32 = 32;
 /// Depth of types within types before giving up: recursion uses the stack.
 const DEPTH_MAX: u32 = 256;
 /// Reasons told; there may be thousands.
@@ -60,7 +61,7 @@ pub(crate) fn incompatibilities(reader: &AvroSchema, writer: &AvroSchema) -> Vec
         settled: HashSet::new(),
         struck: HashSet::new(),
         changed: false,
-        pairs_left: PAIRS_MAX,
+        steps_left: STEPS_MAX,
         depth: 0,
         gave_up: false,
     };
@@ -94,7 +95,7 @@ struct Checker<'a> {
     struck: HashSet<(NodeId, NodeId)>,
     /// Whether this pass struck a pair.
     changed: bool,
-    pairs_left: u32,
+    steps_left: u32,
     depth: u32,
     gave_up: bool,
 }
@@ -128,11 +129,10 @@ impl<'a> Checker<'a> {
         if !self.assumed.insert(pair) {
             return true;
         }
-        if self.pairs_left == 0 || self.depth >= DEPTH_MAX {
+        if self.depth >= DEPTH_MAX || !self.spend(PAIR_STEPS) {
             self.gave_up = true;
             return false;
         }
-        self.pairs_left -= 1;
         self.depth += 1;
         let fits = self.fits(reader, writer);
         self.depth -= 1;
@@ -144,6 +144,32 @@ impl<'a> Checker<'a> {
         fits
     }
 
+    fn spend(&mut self, steps: u32) -> bool {
+        match self.steps_left.checked_sub(steps) {
+            Some(left) => {
+                self.steps_left = left;
+                true
+            }
+            None => false,
+        }
+    }
+
+    /// Whether names don't rule it out that a pair fits.
+    fn may_read(&mut self, reader: NodeId, writer: NodeId) -> bool {
+        if !self.spend(1) {
+            self.gave_up = true;
+            return false;
+        }
+        let (read, write) = (
+            &self.reader.node(reader).kind,
+            &self.writer.node(writer).kind,
+        );
+        match (read.named(), write.named()) {
+            (Some(read), Some(write)) => same_name(read, write),
+            _ => true,
+        }
+    }
+
     fn fits(&mut self, reader: NodeId, writer: NodeId) -> bool {
         let (read, write) = (
             &self.reader.node(reader).kind,
@@ -151,7 +177,10 @@ impl<'a> Checker<'a> {
         );
         match (read, write) {
             (_, Kind::Union(branches)) => branches.iter().all(|branch| self.reads(reader, *branch)),
-            (Kind::Union(branches), _) => branches.iter().any(|branch| self.reads(*branch, writer)),
+            (Kind::Union(branches), _) => branches.iter().any(|branch| {
+                // Most branches of a large union differ in name, which needs no memory of the pair.
+                self.may_read(*branch, writer) && self.reads(*branch, writer)
+            }),
             (Kind::Array(read), Kind::Array(write)) | (Kind::Map(read), Kind::Map(write)) => {
                 self.reads(*read, *write)
             }
@@ -483,7 +512,7 @@ impl fmt::Display for Told<'_> {
             }
             Reason::TooComplex => {
                 write!(f, "the schemas are too large to be compared")?;
-                format!("{PAIRS_MAX} pairs of types, {DEPTH_MAX} deep")
+                format!("{STEPS_MAX} steps, {DEPTH_MAX} deep")
             }
         };
         write!(f, "', additionalInfo:'{info}'}}")

@@ -360,6 +360,7 @@ fn hostile_schemas_are_refused_in_time() {
     let (reader, writer) = (chain("int"), chain("string"));
     let found = reasons(&reader, &writer);
     assert_eq!(found.len(), 32, "{found:?}");
+    assert!(reasons(&reader, &reader).is_empty());
     let reversed = |text: &str| {
         format!(
             r#"{{"type":"record","name":"Top","fields":[{{"name":"all","type":{text}}},{{"name":"last","type":"R4999"}}]}}"#
