@@ -349,10 +349,10 @@ impl Builder<'_> {
         nullable: bool,
         space: SpaceId,
     ) -> Result<Column, DecoderError> {
-        let valid = nullable && !matches!(self.schema.kind_of(ty), Kind::Null);
-        let iceberg = self.iceberg();
         // Nulls within lists have no field to leave out: they become booleans that are never set.
-        let valid = (valid || (nullable && iceberg)).then(|| self.store(Store::Fixed(1), space));
+        let never = matches!(self.schema.kind_of(ty), Kind::Null);
+        let valid = if never { self.iceberg() } else { nullable };
+        let valid = valid.then(|| self.store(Store::Fixed(1), space));
         let (data_type, body) = self.body(ty, space)?;
         Ok(Column {
             data_type,
