@@ -2,4 +2,8 @@
 #   pip install duckdb && python read_duckdb.py
 import duckdb
 
-print(duckdb.sql("FROM iceberg_scan('data/warehouse/default/orders')"))
+print(duckdb.sql("""
+    SELECT id, customer, amount, placed_at, note
+    FROM iceberg_scan('data/warehouse/default/orders')
+    ORDER BY id
+"""))
