@@ -190,9 +190,8 @@ impl Columns {
             self.clear_rows(col, lanes.len());
         } else {
             lanes
-                .dst
-                .iter()
-                .for_each(|&d| self.clear_row(col, d as usize));
+                .all()
+                .for_each(|k| self.clear_row(col, lanes.place(k)));
         }
     }
 

@@ -27,6 +27,9 @@ pub(crate) const DEAD: u8 = 1;
 /// Refused: a column has no room for it.
 pub(crate) const DEAD_FULL: u8 = 2;
 
+/// Rounds of items between two sortings of a list's lanes.
+const ROUNDS_MAX: u32 = 64;
+
 /// Some lanes of another set, on their own.
 #[derive(Debug, Default)]
 struct Subset {
@@ -49,6 +52,37 @@ impl Subset {
     fn push(&mut self, from: &Lanes, k: usize, dst: u32) {
         self.lanes.push(from.cur[k], from.end[k], dst, from.root[k]);
         self.parent.push(k as u32);
+    }
+
+    /// Becomes another set with the lanes that have most items left first; beyond
+    /// [`ROUNDS_MAX`], in any order. Returns for how many rounds that order holds.
+    fn sort_from(&mut self, other: &Self) -> u32 {
+        let key = |left: u32| left.min(ROUNDS_MAX) as usize;
+        let mut next = [0usize; ROUNDS_MAX as usize + 1];
+        for &left in &other.left {
+            next[key(left)] += 1;
+        }
+        let mut before = 0;
+        let mut rounds = 0;
+        for left in (1..next.len()).rev() {
+            let count = std::mem::replace(&mut next[left], before);
+            before += count;
+            if count > 0 && rounds == 0 {
+                rounds = left as u32;
+            }
+        }
+        let count = other.left.len();
+        self.lanes.resize(count);
+        self.parent.resize(count, 0);
+        self.left.resize(count, 0);
+        for (i, &left) in other.left.iter().enumerate() {
+            let to = &mut next[key(left)];
+            self.lanes.set(*to, &other.lanes, i);
+            self.parent[*to] = other.parent[i];
+            self.left[*to] = left;
+            *to += 1;
+        }
+        rounds
     }
 
     fn write_back(&self, i: usize, to: &mut Lanes) {
@@ -121,7 +155,7 @@ impl Strip<'_> {
         if lanes.dense {
             bytes[..lanes.len()].fill(byte);
         } else {
-            lanes.dst.iter().for_each(|&d| bytes[d as usize] = byte);
+            lanes.all().for_each(|k| bytes[lanes.place(k)] = byte);
         }
     }
 
@@ -388,32 +422,41 @@ impl Strip<'_> {
         }
     }
 
+    /// Decodes the items of `subset`'s lanes: the first of each, the second of each, and so on.
+    /// The lanes with most items come first, so that each round's are the first so many.
+    ///
     /// # Safety
     ///
-    /// As [`Self::run`].
+    /// As [`Self::run`]; there is room for the items.
     #[expect(unsafe_code)]
     unsafe fn rounds(&mut self, item: BlockId, subset: &mut Subset, lanes: &mut Lanes) {
+        let mut sorted = self.subset();
         while subset.lanes.len() > 0 {
-            // SAFETY: the subset's rows are these lanes', its places within the room made.
-            unsafe { self.run(item, &mut subset.lanes) };
-            let mut kept = 0;
-            for i in 0..subset.lanes.len() {
-                if subset.left[i] == 1 || subset.lanes.is_dead(i) {
-                    subset.write_back(i, lanes);
-                    continue;
+            let rounds = sorted.sort_from(subset);
+            let mut count = sorted.lanes.len();
+            for round in 0..rounds {
+                while sorted.left[count - 1] <= round {
+                    count -= 1;
                 }
-                let s = &mut subset.lanes;
-                s.cur[kept] = s.cur[i];
-                s.end[kept] = s.end[i];
-                s.dst[kept] = s.dst[i] + 1;
-                s.root[kept] = s.root[i];
-                subset.parent[kept] = subset.parent[i];
-                subset.left[kept] = subset.left[i] - 1;
-                kept += 1;
+                sorted.lanes.limit(count);
+                sorted.lanes.shift = round;
+                // SAFETY: the lanes' rows are the caller's, their places within the room made.
+                unsafe { self.run(item, &mut sorted.lanes) };
             }
-            subset.lanes.truncate(kept);
-            subset.parent.truncate(kept);
-            subset.left.truncate(kept);
+            subset.clear();
+            for i in 0..sorted.left.len() {
+                let k = sorted.parent[i] as usize;
+                if sorted.left[i] > rounds && !sorted.lanes.is_dead(i) {
+                    let dst = sorted.lanes.dst[i] + rounds;
+                    let (cur, end) = (sorted.lanes.cur[i], sorted.lanes.end[i]);
+                    subset.lanes.push(cur, end, dst, sorted.lanes.root[i]);
+                    subset.parent.push(k as u32);
+                    subset.left.push(sorted.left[i] - rounds);
+                } else {
+                    sorted.write_back(i, lanes);
+                }
+            }
         }
+        self.scratch.subsets.push(sorted);
     }
 }

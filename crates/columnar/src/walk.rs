@@ -533,7 +533,11 @@ pub(crate) fn charge(
     };
     let weight = if bytes_min == 0 { EMPTY_ITEM_WEIGHT } else { 1 };
     let count = usize::try_from(count).map_err(|_| error)?;
-    if bytes_min > 0 && count > left / bytes_min {
+    if bytes_min > 0
+        && count
+            .checked_mul(bytes_min)
+            .is_none_or(|bytes| bytes > left)
+    {
         return Err(error);
     }
     *items_left = count

@@ -23,6 +23,10 @@ pub(crate) struct Lanes {
     pub(crate) root: Vec<u32>,
     /// `dst[k] == k` for all.
     pub(crate) dense: bool,
+    /// What is added to all of `dst`: which of their items a list's rows are at.
+    pub(crate) shift: u32,
+    /// How many of the lanes take part: the first so many.
+    len: usize,
 }
 
 // SAFETY: the pointers are only followed during a call that also borrows what they point at;
@@ -32,7 +36,13 @@ unsafe impl Send for Lanes {}
 
 impl Lanes {
     pub(crate) fn len(&self) -> usize {
-        self.cur.len()
+        self.len
+    }
+
+    /// Lets only the first `len` lanes take part.
+    pub(crate) fn limit(&mut self, len: usize) {
+        debug_assert!(len <= self.cur.len());
+        self.len = len;
     }
 
     pub(crate) fn clear(&mut self) {
@@ -41,6 +51,26 @@ impl Lanes {
         self.dst.clear();
         self.root.clear();
         self.dense = false;
+        self.shift = 0;
+        self.len = 0;
+    }
+
+    /// Makes room for `len` lanes that [`Self::set`] is to fill.
+    pub(crate) fn resize(&mut self, len: usize) {
+        self.clear();
+        self.cur.resize(len, std::ptr::null());
+        self.end.resize(len, std::ptr::null());
+        self.dst.resize(len, 0);
+        self.root.resize(len, 0);
+        self.len = len;
+    }
+
+    /// Makes lane `k` a copy of lane `from_k` of another set.
+    pub(crate) fn set(&mut self, k: usize, from: &Self, from_k: usize) {
+        self.cur[k] = from.cur[from_k];
+        self.end[k] = from.end[from_k];
+        self.dst[k] = from.dst[from_k];
+        self.root[k] = from.root[from_k];
     }
 
     /// Makes `count` lanes, one for each row, whose cursors are the caller's to set.
@@ -52,14 +82,8 @@ impl Lanes {
             self.cur.resize(count, std::ptr::null());
             self.end.resize(count, std::ptr::null());
             self.dense = true;
+            self.len = count;
         }
-    }
-
-    pub(crate) fn truncate(&mut self, len: usize) {
-        self.cur.truncate(len);
-        self.end.truncate(len);
-        self.dst.truncate(len);
-        self.root.truncate(len);
     }
 
     pub(crate) fn push(&mut self, cur: *const u8, end: *const u8, dst: u32, root: u32) {
@@ -67,6 +91,7 @@ impl Lanes {
         self.end.push(end);
         self.dst.push(dst);
         self.root.push(root);
+        self.len += 1;
     }
 
     pub(crate) fn all(&self) -> Range<usize> {
@@ -76,7 +101,11 @@ impl Lanes {
     /// Where lane `k`'s values go.
     #[inline(always)]
     pub(crate) fn place(&self, k: usize) -> usize {
-        if self.dense { k } else { self.dst[k] as usize }
+        if self.dense {
+            k
+        } else {
+            (self.dst[k] + self.shift) as usize
+        }
     }
 
     /// What is left of lane `k`'s row.

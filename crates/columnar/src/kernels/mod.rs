@@ -148,6 +148,11 @@ pub(crate) unsafe fn leaf(
             InstructionSet::Portable => scalar::leaf::<read::Swar>(leaf, lanes, range, out, dead),
             #[cfg(target_arch = "x86_64")]
             InstructionSet::Bmi2 => x86_64::bmi2::leaf(leaf, lanes, range, out, dead),
+            // A group of one or two is slower than two rows.
+            #[cfg(target_arch = "x86_64")]
+            InstructionSet::Avx512 if range.len() < 3 => {
+                x86_64::bmi2::leaf(leaf, lanes, range, out, dead);
+            }
             #[cfg(target_arch = "x86_64")]
             InstructionSet::Avx512 => x86_64::avx512::leaf(leaf, lanes, out, dead),
         }

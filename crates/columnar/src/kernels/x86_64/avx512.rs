@@ -321,7 +321,8 @@ unsafe fn drive<const ALL_BYTES: bool>(
                 rows: if lanes.dense {
                     _mm256_setzero_si256()
                 } else {
-                    _mm256_maskz_loadu_epi32(mask, lanes.dst.as_ptr().add(first).cast())
+                    let dst = _mm256_maskz_loadu_epi32(mask, lanes.dst.as_ptr().add(first).cast());
+                    _mm256_add_epi32(dst, _mm256_set1_epi32(lanes.shift as i32))
                 },
                 mask,
             };
