@@ -1,7 +1,9 @@
 //! Topics as Iceberg tables: columns to Parquet, committed exactly once.
 
+mod adapter;
 mod catalog;
 mod commit;
+mod compaction;
 mod config;
 mod convert;
 mod data_file;
@@ -17,6 +19,7 @@ mod home;
 mod incoming;
 pub mod lineage;
 mod manifests;
+mod merge;
 mod offsets;
 mod schema;
 mod schemas;

@@ -20,6 +20,8 @@ use crate::{TableConfig, TableError};
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 /// Every so many looks the gauges are set.
 const LOOKS_PER_MEASUREMENT: u32 = 10;
+/// Tables whose files are merged at one time: merging is for when there is nothing better to do.
+const MERGING_MAX: usize = 1;
 /// Tables opened at one time at the start.
 const OPENING_MAX: usize = 2;
 
@@ -72,6 +74,7 @@ impl Tables {
         let house = House {
             writers: Semaphore::new(config.writers_max),
             opening: Semaphore::new(OPENING_MAX),
+            merging: Arc::new(Semaphore::new(MERGING_MAX)),
             store,
             config,
             catalog,

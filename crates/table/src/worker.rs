@@ -17,6 +17,7 @@ use tokio::time::{Instant, timeout_at};
 
 use crate::catalog::Catalog;
 use crate::commit::{Change, IcebergTable, Outcome};
+use crate::compaction::Compactor;
 use crate::convert::{Converter, Input, Output, Stopped};
 use crate::dead_letter::{DeadLetter, Reason, Refusal};
 use crate::dead_letters::DeadLetters;
@@ -51,6 +52,8 @@ pub(crate) struct House {
     pub writers: Semaphore,
     /// Turns at opening a table.
     pub opening: Semaphore,
+    /// Turns at merging files.
+    pub merging: Arc<Semaphore>,
 }
 
 /// Works until the topic is deleted or the worker is stopped, whatever goes wrong meanwhile.
@@ -108,7 +111,8 @@ struct Session {
     /// Partitions waiting for a schema.
     parked: HashMap<u32, Vec<i32>>,
     dead_letters: Arc<Mutex<DeadLetters>>,
-    committing: Option<AbortOnDrop>,
+    committing: Option<AbortOnDrop<Result<(), TableError>>>,
+    compacting: Option<AbortOnDrop<()>>,
 }
 
 /// What one cycle has gathered.
@@ -145,7 +149,7 @@ impl Session {
         let decoder = schemas.decoder(schemas.table())?;
         let converter = Converter::new(decoder, HashMap::new(), house.config.batch_records_max);
         state.opened(position.offsets.clone(), files);
-        let session = Self {
+        let mut session = Self {
             house: house.clone(),
             topic: topic.clone(),
             state: state.clone(),
@@ -158,7 +162,9 @@ impl Session {
             parked: HashMap::new(),
             dead_letters: Arc::new(Mutex::new(dead_letters)),
             committing: None,
+            compacting: None,
         };
+        session.compact();
         retain(&house.store, topic, &session.position);
         Ok(session)
     }
@@ -456,7 +462,25 @@ impl Session {
         let table = home::create(&self.house, &self.topic, &columns, self.schemas.table()).await?;
         let table = Arc::new(Mutex::new(table));
         self.table = Some(table.clone());
+        self.compact();
         Ok(table)
+    }
+
+    /// Begins to merge the table's small files in the background.
+    fn compact(&mut self) {
+        let config = &self.house.config;
+        let Some(table) = self.table.clone().filter(|_| config.compaction) else {
+            return;
+        };
+        let turns = self.house.merging.clone();
+        let compactor = Compactor::new(
+            table,
+            turns,
+            config.file_bytes_target,
+            config.row_group_bytes_max,
+        );
+        let committed = self.state.committed.subscribe();
+        self.compacting = Some(AbortOnDrop(tokio::spawn(compactor.run(committed))));
     }
 
     async fn new_files(&mut self) -> Result<Files, TableError> {
@@ -498,17 +522,19 @@ impl Session {
     }
 }
 
-/// A commit under way, which ends with its session.
-struct AbortOnDrop(JoinHandle<Result<(), TableError>>);
+/// Work in the background, which ends with its session.
+struct AbortOnDrop<T>(JoinHandle<T>);
 
-impl Drop for AbortOnDrop {
+impl<T> Drop for AbortOnDrop<T> {
     fn drop(&mut self) {
         self.0.abort();
     }
 }
 
 /// Waits for a commit to end; for ever if there is none.
-async fn finished(committing: &mut Option<AbortOnDrop>) -> Result<(), TableError> {
+async fn finished(
+    committing: &mut Option<AbortOnDrop<Result<(), TableError>>>,
+) -> Result<(), TableError> {
     let Some(handle) = committing else {
         return std::future::pending().await;
     };

@@ -37,7 +37,9 @@ async fn a_break_at_any_step_neither_loses_nor_repeats() {
             let topic = server.topic("events", 2).await;
             for round in 0..6 {
                 server.events(&topic, round % 2, 0..100).await;
-                tokio::time::sleep(Duration::from_millis(30)).await;
+                if round != 3 {
+                    server.tables.flush("events").await.unwrap();
+                }
                 if restart && round % 2 == 1 {
                     server = server.crash_and_restart().await;
                 }
@@ -96,8 +98,8 @@ async fn random_breaks_and_crashes_under_load() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn other_writers_commits_are_built_upon_and_rollbacks_are_filled_again() {
+    use iceberg::CatalogBuilder;
     use iceberg::transaction::{ApplyTransactionAction, Transaction};
-    use iceberg::{Catalog, CatalogBuilder};
     let server = Server::start().await;
     let topic = server.topic("events", 1).await;
     server.events(&topic, 0, 0..100).await;

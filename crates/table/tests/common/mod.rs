@@ -1,5 +1,5 @@
 //! A store, its tables, and what a producer would send.
-#![allow(dead_code)]
+#![allow(dead_code, unreachable_pub)]
 
 use std::collections::HashMap;
 use std::path::Path;
