@@ -13,7 +13,7 @@ use crate::{
 #[non_exhaustive]
 pub enum Error {
     /// The peer sent bytes that break the protocol.
-    #[error("the peer's bytes are not a {place}: {fault}, at byte {position}")]
+    #[error("the peer sent a malformed {place}: {fault}, at byte {position}")]
     Malformed {
         /// The message, or the field of it, that was being read.
         place: &'static str,
@@ -142,6 +142,14 @@ pub enum Fault {
         bytes: usize,
         /// Length of the part that is UTF-8.
         valid_up_to: usize,
+    },
+    /// A string longer than Kafka's strings can be.
+    #[error("is a string of {bytes} bytes, of {bytes_max} at most")]
+    StringTooLong {
+        /// Length of the string.
+        bytes: usize,
+        /// The longest a string may be.
+        bytes_max: usize,
     },
     /// A variable-length integer with more bits than its type.
     #[error("has a variable-length integer of more than {bits} bits")]

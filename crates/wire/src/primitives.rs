@@ -92,6 +92,42 @@ pub(crate) fn varlong(input: &[u8]) -> Parsed<'_, i64> {
     Ok((rest, (value >> 1) as i64 ^ -((value & 1) as i64)))
 }
 
+/// Bytes after their length; -1 is null.
+#[inline]
+pub(crate) fn optional_bytes<'a>(
+    length: impl Fn(&'a [u8]) -> Parsed<'a, i32>,
+) -> impl Fn(&'a [u8]) -> Parsed<'a, Option<&'a [u8]>> {
+    move |input| {
+        let (input, length) = length(input)?;
+        if length == -1 {
+            return Ok((input, None));
+        }
+        let (input, bytes) = bytes(unsigned(length).map_err(nom::Err::Error)?)(input)?;
+        Ok((input, Some(bytes)))
+    }
+}
+
+/// A length that mustn't be negative.
+#[inline]
+pub(crate) fn unsigned(length: i32) -> Result<usize, Fault> {
+    usize::try_from(length).map_err(|_| Fault::NegativeLength(length.into()))
+}
+
+/// Runs a parser; what it left and what it made, or its plain fault.
+#[inline]
+pub(crate) fn run<'a, O>(
+    input: &'a [u8],
+    parser: impl Fn(&'a [u8]) -> Parsed<'a, O>,
+) -> Result<(&'a [u8], O), Fault> {
+    parser(input).map_err(|error| match error {
+        nom::Err::Error(fault) | nom::Err::Failure(fault) => fault,
+        nom::Err::Incomplete(_) => Fault::Truncated {
+            needed: input.len() + 1,
+            left: input.len(),
+        },
+    })
+}
+
 #[cold]
 fn truncated(needed: usize, input: &[u8]) -> nom::Err<Fault> {
     nom::Err::Error(Fault::Truncated {

@@ -57,17 +57,12 @@ impl Reader {
         parser: impl Fn(&'a [u8]) -> Parsed<'a, O>,
     ) -> Result<O> {
         let input = self.frame.get(self.position..self.end).unwrap_or_default();
-        match parser(input) {
+        match primitives::run(input, parser) {
             Ok((rest, value)) => {
                 self.position = self.end - rest.len();
                 Ok(value)
             }
-            Err(nom::Err::Error(fault) | nom::Err::Failure(fault)) => Err(fault.at(self.position)),
-            Err(nom::Err::Incomplete(_)) => Err(Fault::Truncated {
-                needed: input.len() + 1,
-                left: input.len(),
-            }
-            .at(self.position)),
+            Err(fault) => Err(fault.at(self.position)),
         }
     }
 
@@ -80,6 +75,15 @@ impl Reader {
 
     pub(crate) fn string(&mut self, length: usize) -> Result<Str> {
         let start = self.position;
+        // Compact lengths could say more, but no string may be longer than a legacy length says.
+        let bytes_max = i16::MAX as usize;
+        if length > bytes_max {
+            return Err(Fault::StringTooLong {
+                bytes: length,
+                bytes_max,
+            }
+            .at(start));
+        }
         let slice = self.slice(length)?;
         Str::try_from(slice).map_err(|_| self.not_utf8(start, length))
     }

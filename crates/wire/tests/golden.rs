@@ -342,6 +342,42 @@ fn version_13_of_metadata_ends_with_an_error() {
 }
 
 #[test]
+fn a_string_is_no_longer_than_a_legacy_length_says() {
+    let request = |bytes: usize| ApiVersionsRequest {
+        client_software_name: "x".repeat(bytes).into(),
+        ..ApiVersionsRequest::default()
+    };
+    let longest = request(32_767);
+    let bytes = longest.to_bytes(3).unwrap();
+    let limits = Limits::default();
+    assert_eq!(
+        ApiVersionsRequest::from_bytes(bytes.clone(), 3, &limits),
+        Ok(longest)
+    );
+    let (length, length_max) = (32_768, 32_767);
+    assert_eq!(
+        request(length).to_bytes(3),
+        Err(Error::TooLong { length, length_max })
+    );
+    // One byte more, in the length (which is one more than it) and in the text.
+    let longer = [&[0x81, 0x80, 0x02, b'x'][..], &bytes[3..]].concat().into();
+    let place = "ApiVersionsRequest.client_software_name";
+    let fault = Fault::StringTooLong {
+        bytes: length,
+        bytes_max: length_max,
+    };
+    let error = Error::Malformed {
+        place,
+        position: 3,
+        fault,
+    };
+    assert_eq!(
+        ApiVersionsRequest::from_bytes(longer, 3, &limits),
+        Err(error)
+    );
+}
+
+#[test]
 fn fetched_batches_are_sent_without_being_joined() {
     let batches = [vec![1u8; 10_000], vec![2; 10], vec![3; 10_000]].map(Bytes::from);
     let response = FetchResponse {

@@ -8,8 +8,8 @@
 use bytes::Bytes;
 
 use crate::{
-    BatchFault, Error, Fault, Limits, Result,
-    primitives::{self, Parsed},
+    BatchFault, Error, Limits, Result,
+    primitives::{self, int32, optional_bytes, run, unsigned},
     records::{Attributes, Batch, BatchBuilder, Compression, RecordFault, TimestampType},
 };
 
@@ -120,24 +120,24 @@ fn append(builder: &mut BatchBuilder, message: &Message) -> Result<()> {
 
 /// Reads the message at the front of `rest`, a part of `set`; answers its size too.
 fn message(set: &Bytes, rest: &[u8]) -> Result<(usize, Message), RecordFault> {
-    let (input, offset) = take(rest, primitives::int64)?;
-    let (input, size) = take(input, primitives::int32)?;
-    let size = usize::try_from(size).map_err(|_| Fault::NegativeLength(size.into()))?;
-    let (_, input) = take(input, primitives::bytes(size))?;
-    let (checked, stored) = take(input, primitives::uint32)?;
+    let (input, offset) = run(rest, primitives::int64)?;
+    let (input, size) = run(input, int32)?;
+    let size = unsigned(size)?;
+    let (_, input) = run(input, primitives::bytes(size))?;
+    let (checked, stored) = run(input, primitives::uint32)?;
     let computed = crc_fast::crc32_iso_hdlc(checked);
     if computed != stored {
         return Err(RecordFault::Crc { stored, computed });
     }
-    let (input, magic) = take(checked, primitives::int8)?;
-    let (input, attributes) = take(input, primitives::int8)?;
+    let (input, magic) = run(checked, primitives::int8)?;
+    let (input, attributes) = run(input, primitives::int8)?;
     let (input, timestamp) = match magic {
         0 => (input, -1),
-        1 => take(input, primitives::int64)?,
+        1 => run(input, primitives::int64)?,
         magic => return Err(RecordFault::Magic(magic)),
     };
-    let (input, key) = take(input, optional_bytes)?;
-    let (input, value) = take(input, optional_bytes)?;
+    let (input, key) = run(input, optional_bytes(int32))?;
+    let (input, value) = run(input, optional_bytes(int32))?;
     if !input.is_empty() {
         return Err(RecordFault::Unused { left: input.len() });
     }
@@ -152,30 +152,4 @@ fn message(set: &Bytes, rest: &[u8]) -> Result<(usize, Message), RecordFault> {
         value: value.map(|value| set.slice_ref(value)),
     };
     Ok((PREFIX_BYTES + size, message))
-}
-
-fn take<'a, O>(
-    input: &'a [u8],
-    parser: impl Fn(&'a [u8]) -> Parsed<'a, O>,
-) -> Result<(&'a [u8], O), RecordFault> {
-    parser(input).map_err(|error| match error {
-        nom::Err::Error(fault) | nom::Err::Failure(fault) => fault.into(),
-        nom::Err::Incomplete(_) => Fault::Truncated {
-            needed: input.len() + 1,
-            left: input.len(),
-        }
-        .into(),
-    })
-}
-
-/// Bytes after their 4-byte length; -1 is null.
-fn optional_bytes(input: &[u8]) -> Parsed<'_, Option<&[u8]>> {
-    let (input, length) = primitives::int32(input)?;
-    if length == -1 {
-        return Ok((input, None));
-    }
-    let length = usize::try_from(length)
-        .map_err(|_| nom::Err::Error(Fault::NegativeLength(length.into())))?;
-    let (input, bytes) = primitives::bytes(length)(input)?;
-    Ok((input, Some(bytes)))
 }

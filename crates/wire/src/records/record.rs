@@ -2,7 +2,7 @@ use bytes::Bytes;
 
 use crate::{
     BatchFault, Error, Fault, Result,
-    primitives::{self, Parsed},
+    primitives::{self, optional_bytes, run, unsigned, varint},
     records::{BatchHeader, TimestampType},
 };
 
@@ -262,13 +262,13 @@ impl Iter<'_> {
 
 #[inline]
 fn record<'a>(input: &'a [u8], records: &Records) -> Result<(&'a [u8], Record<'a>), RecordFault> {
-    let (input, length) = take(input, primitives::varint)?;
-    let (after, input) = take(input, primitives::bytes(unsigned(length)?))?;
-    let (input, _attributes) = take(input, primitives::int8)?;
-    let (input, timestamp_delta) = take(input, primitives::varlong)?;
-    let (input, offset_delta) = take(input, primitives::varint)?;
-    let (input, key) = take(input, optional_bytes)?;
-    let (input, value) = take(input, optional_bytes)?;
+    let (input, length) = run(input, varint)?;
+    let (after, input) = run(input, primitives::bytes(unsigned(length)?))?;
+    let (input, _attributes) = run(input, primitives::int8)?;
+    let (input, timestamp_delta) = run(input, primitives::varlong)?;
+    let (input, offset_delta) = run(input, varint)?;
+    let (input, key) = run(input, optional_bytes(varint))?;
+    let (input, value) = run(input, optional_bytes(varint))?;
     let (input, headers) = headers(input)?;
     if !input.is_empty() {
         return Err(RecordFault::Unused { left: input.len() });
@@ -292,43 +292,10 @@ fn sum(base: i64, delta: i64) -> Result<i64, RecordFault> {
         .ok_or(RecordFault::Delta { base, delta })
 }
 
-/// A parser's result with its plain fault.
-#[inline]
-fn take<'a, O>(
-    input: &'a [u8],
-    parser: impl Fn(&'a [u8]) -> Parsed<'a, O>,
-) -> Result<(&'a [u8], O), RecordFault> {
-    parser(input).map_err(|error| match error {
-        nom::Err::Error(fault) | nom::Err::Failure(fault) => fault.into(),
-        nom::Err::Incomplete(_) => Fault::Truncated {
-            needed: input.len() + 1,
-            left: input.len(),
-        }
-        .into(),
-    })
-}
-
-#[inline]
-fn unsigned(length: i32) -> Result<usize, Fault> {
-    usize::try_from(length).map_err(|_| Fault::NegativeLength(length.into()))
-}
-
-/// Bytes after their length; -1 is null.
-#[inline]
-fn optional_bytes(input: &[u8]) -> Parsed<'_, Option<&[u8]>> {
-    let (input, length) = primitives::varint(input)?;
-    if length == -1 {
-        return Ok((input, None));
-    }
-    let length = unsigned(length).map_err(nom::Err::Error)?;
-    let (input, bytes) = primitives::bytes(length)(input)?;
-    Ok((input, Some(bytes)))
-}
-
 /// Reads the headers once to check them.
 #[inline]
 fn headers(input: &[u8]) -> Result<(&[u8], Headers<'_>), RecordFault> {
-    let (rest, number) = take(input, primitives::varint)?;
+    let (rest, number) = run(input, varint)?;
     let count = match u32::try_from(number) {
         Ok(0) => return Ok((rest, Headers::default())),
         // A header takes two bytes at least.
@@ -349,8 +316,8 @@ fn headers(input: &[u8]) -> Result<(&[u8], Headers<'_>), RecordFault> {
 }
 
 fn header(input: &[u8]) -> Result<(&[u8], Header<'_>), RecordFault> {
-    let (input, key) = take(input, optional_bytes)?;
-    let (input, value) = take(input, optional_bytes)?;
+    let (input, key) = run(input, optional_bytes(varint))?;
+    let (input, value) = run(input, optional_bytes(varint))?;
     Ok((
         input,
         Header {
