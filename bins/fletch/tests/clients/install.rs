@@ -87,23 +87,20 @@ pub(crate) fn node() -> Result<PathBuf, Missing> {
 pub(crate) fn java(profile: &str) -> Result<String, Missing> {
     java_tools()?;
     let source = repository().join("tests/clients/java");
-    let programs =
-        ["Plain", "Produce"].map(|name| source.join(format!("src/main/java/{name}.java")));
+    let pom = source.join("pom.xml");
+    let [plain, produce, administer] = ["Plain", "Produce", "Administer"]
+        .map(|name| source.join(format!("src/main/java/{name}.java")));
     let set = format!("java-{profile}");
     let folder = installed(&set);
-    once(
-        &set,
-        &[&source.join("pom.xml"), &programs[0], &programs[1]],
-        || {
-            let mut maven = Command::new("mvn");
-            maven
-                .args(["--batch-mode", "--quiet", "--activate-profiles", profile])
-                .arg(format!("-DbuildDirectory={}", folder.display()))
-                .arg("package")
-                .current_dir(&source);
-            step(&mut maven);
-        },
-    );
+    once(&set, &[&pom, &plain, &produce, &administer], || {
+        let mut maven = Command::new("mvn");
+        maven
+            .args(["--batch-mode", "--quiet", "--activate-profiles", profile])
+            .arg(format!("-DbuildDirectory={}", folder.display()))
+            .arg("package")
+            .current_dir(&source);
+        step(&mut maven);
+    });
     Ok(format!("{0}/classes:{0}/libraries/*", folder.display()))
 }
 

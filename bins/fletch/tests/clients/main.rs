@@ -4,6 +4,7 @@
 //! One test for each client. A client whose runtime this machine lacks is skipped by name, with
 //! the reason; with `FLETCH_REQUIRE_CLIENTS=1` that is a failure. See `tests/clients/README.md`.
 
+mod admin;
 mod bounded;
 mod examples;
 mod install;
@@ -99,14 +100,7 @@ const KAFKAJS: Client = Client {
         headers: Headers::Grouped,
         ..EVERYTHING
     },
-    command: || {
-        let packages = install::node()?;
-        let mut command = Command::new("node");
-        command
-            .arg(install::repository().join("tests/clients/node/produce.js"))
-            .env("NODE_PATH", packages.join("node_modules"));
-        Ok(command)
-    },
+    command: || node_script("produce.js"),
 };
 
 /// It takes no timestamps, and tells the place of a record in a burst only where it chose it.
@@ -132,14 +126,14 @@ const JAVA_3: Client = Client {
     title: "Java client 3.9.2",
     pin: Some(("java/pom.xml", "<kafka.version>3.9.2<")),
     features: EVERYTHING,
-    command: || java("kafka-3"),
+    command: || java("kafka-3", "Produce"),
 };
 
 const JAVA_4: Client = Client {
     name: "java_4",
     title: "Java client 4.4.0",
     pin: Some(("java/pom.xml", "<kafka.version>4.4.0<")),
-    command: || java("kafka-4"),
+    command: || java("kafka-4", "Produce"),
     ..JAVA_3
 };
 
@@ -166,13 +160,26 @@ fn python_script(set: &str, script: &str) -> Result<Command, install::Missing> {
     Ok(command)
 }
 
-fn java(profile: &str) -> Result<Command, install::Missing> {
+fn node_script(script: &str) -> Result<Command, install::Missing> {
+    let packages = install::node()?;
+    let mut command = Command::new("node");
+    command
+        .arg(
+            install::repository()
+                .join("tests/clients/node")
+                .join(script),
+        )
+        .env("NODE_PATH", packages.join("node_modules"));
+    Ok(command)
+}
+
+fn java(profile: &str, class: &str) -> Result<Command, install::Missing> {
     let class_path = install::java(profile)?;
     let mut command = Command::new("java");
     command
         .args(["-Xmx256m", "-XX:TieredStopAtLevel=1"])
         .arg("-Dorg.slf4j.simpleLogger.defaultLogLevel=warn")
-        .args(["-cp", &class_path, "Produce"]);
+        .args(["-cp", &class_path, class]);
     Ok(command)
 }
 

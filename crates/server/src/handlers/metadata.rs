@@ -79,7 +79,9 @@ async fn one(
     may_create: bool,
 ) -> MetadataResponseTopic {
     let broker = context.broker;
-    let Some(name) = asked.name else {
+    // Who asks by id leaves the name null or, as Java's admin client does, empty.
+    let name = asked.name.filter(|_| asked.topic_id == Uuid::nil());
+    let Some(name) = name else {
         return match broker.topic_by_id(asked.topic_id) {
             Some(topic) => described(&topic),
             None => missing(context, ErrorCode::UNKNOWN_TOPIC_ID, None, asked.topic_id),

@@ -1,0 +1,58 @@
+//! The admin clients: topics made with configs, described, refused where Kafka refuses, deleted.
+
+use std::process::Command;
+use std::time::Duration;
+
+use crate::install::Missing;
+use crate::matrix::skip;
+use crate::server::Server;
+use crate::{bounded, java, node_script, python_script};
+
+const LIMIT: Duration = Duration::from_secs(90);
+
+fn administer(name: &str, command: Result<Command, Missing>) {
+    let mut command = match command {
+        Ok(command) => command,
+        Err(missing) => return skip(name, &missing),
+    };
+    let server = Server::start();
+    command.args(["--bootstrap", &server.kafka]);
+    match bounded::run(&mut command, LIMIT) {
+        Ok(printed) => print!("{printed}"),
+        Err(reason) => server.fail(&reason),
+    }
+    server.stop();
+}
+
+#[test]
+fn admin_confluent_kafka() {
+    let script = python_script("python", "admin_confluent_kafka.py");
+    administer("admin_confluent_kafka", script);
+}
+
+#[test]
+fn admin_kafka_python_2() {
+    let script = python_script("kafka-python-2", "admin_kafka_python.py");
+    administer("admin_kafka_python_2", script);
+}
+
+#[test]
+fn admin_kafka_python_3() {
+    let script = python_script("python", "admin_kafka_python.py");
+    administer("admin_kafka_python_3", script);
+}
+
+#[test]
+fn admin_kafkajs() {
+    administer("admin_kafkajs", node_script("admin.js"));
+}
+
+#[test]
+fn admin_java_3() {
+    administer("admin_java_3", java("kafka-3", "Administer"));
+}
+
+#[test]
+fn admin_java_4() {
+    administer("admin_java_4", java("kafka-4", "Administer"));
+}
