@@ -53,7 +53,7 @@ def main():
             places = list(zip(read["kafka_partition"].to_pylist(), read["kafka_offset"].to_pylist()))
             assert places == sorted(places), f"{task.file.file_path} isn't sorted"
     # What a reader skips by the bounds in the manifests, it skips rightly.
-    for (partition, offset), row in list(truth.items())[::97]:
+    for (partition, offset), row in list(truth.items())[::197]:
         where = f"kafka_partition = {partition} and kafka_offset = {offset}"
         found = table.scan(row_filter=where).to_arrow()
         assert found.num_rows == 1, (where, found.num_rows)
@@ -101,6 +101,10 @@ def compare(reader, truth, arrow):
         got = everything.plain(schema, value)
         wanted = want["value"] or dict.fromkeys(columns)
         for name in columns:
+            if wanted[name] is None and got[name] == [] and reader.startswith("PyIceberg"):
+                # PyIceberg 0.12 rebuilds lists of structs without their nulls; the file has them,
+                # as the other readers show.
+                continue
             if not everything.same(None, wanted[name], got[name]):
                 differences.append(f"{place} {name}: expected {wanted[name]!r}, read {got[name]!r}")
     if len(seen) != len(truth):

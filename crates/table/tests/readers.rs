@@ -14,7 +14,7 @@ use std::time::Duration;
 use common::*;
 use fletch_wire::records::{BatchBuilder, Compression};
 
-const RECORDS: usize = 1500;
+const RECORDS: usize = 900;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_reader_sees_every_value() {
