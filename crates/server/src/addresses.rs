@@ -9,7 +9,7 @@ use serde::Serialize;
 use crate::config::BindAddress;
 
 /// The name of the file in the data folder.
-pub(crate) const FILE: &str = "addresses.json";
+const FILE: &str = "addresses.json";
 
 /// Where the listeners are; absent ones are not served.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -46,6 +46,15 @@ impl Addresses {
         let unfinished = folder.join(format!("{FILE}.new"));
         std::fs::write(&unfinished, text + "\n")?;
         std::fs::rename(unfinished, folder.join(FILE))
+    }
+
+    /// Takes them away.
+    pub(crate) fn forget(folder: &Path) {
+        if let Err(error) = std::fs::remove_file(folder.join(FILE))
+            && error.kind() != io::ErrorKind::NotFound
+        {
+            tracing::warn!(%error, "{FILE} can't be removed");
+        }
     }
 }
 

@@ -14,7 +14,7 @@ use tokio::time::{Instant, interval, sleep, timeout_at};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
-use crate::addresses::{self, Addresses, reachable};
+use crate::addresses::{Addresses, reachable};
 use crate::admin::{self, Admin};
 use crate::broker::{Broker, now_ms};
 use crate::config::Config;
@@ -79,6 +79,8 @@ impl Server {
         };
         let folder = config.store.path.clone();
         let store = open_store(&config).await?;
+        // The folder is ours now; what a server that was killed left in it would mislead.
+        Addresses::forget(&folder);
         let addresses = Addresses {
             kafka: kafka
                 .as_ref()
@@ -194,9 +196,7 @@ impl Running {
         }
         let flushed = timeout_at(deadline, self.store.shutdown()).await;
         self.http.stop("http", deadline).await;
-        if let Err(error) = std::fs::remove_file(self.folder.join(addresses::FILE)) {
-            warn!(%error, "{} can't be removed", addresses::FILE);
-        }
+        Addresses::forget(&self.folder);
         match flushed {
             Ok(Ok(())) => {
                 info!("stopped");

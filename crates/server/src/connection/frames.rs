@@ -18,15 +18,12 @@ use tokio::io::{AsyncRead, AsyncReadExt, ReadBuf};
 const SCRATCH_BYTES: usize = 64 << 10;
 /// With so much of a frame missing, the socket is read straight into the frame's room.
 const DIRECT_BYTES_MIN: usize = 16 << 10;
-/// Memory is accounted for, and read into, in steps: the first is this large, and each next one as
-/// large as what is there already, up to [`STEP_BYTES_MAX`]. A frame that is announced but not sent
-/// costs little.
-const STEP_BYTES_MIN: usize = 64 << 10;
-/// The largest step.
-const STEP_BYTES_MAX: usize = 1 << 20;
-/// A frame up to this size gets room of its size at once; a larger one, which is rare, doubles its
-/// room as it arrives.
-const ROOM_BYTES_MAX: usize = 4 << 20;
+/// The first room of a frame. A room that is full is exchanged for one several times as large, so a
+/// frame that is announced and not sent costs next to nothing (address space is not free where the
+/// system hands out huge pages), and a large one is copied by less than half.
+const ROOM_BYTES_MIN: usize = 64 << 10;
+/// How many times as large the next room is.
+const ROOM_GROWTH: usize = 4;
 
 const LENGTH_BYTES: usize = 4;
 
@@ -93,16 +90,16 @@ impl Frames {
         self.length_filled > 0 || self.partial.is_some()
     }
 
-    /// Bytes of the frame being received that are there.
-    pub(crate) fn received_bytes(&self) -> usize {
-        self.partial.as_ref().map_or(0, |(body, _)| body.len())
-    }
-
-    /// Bytes that the next read may add to it: what should be accounted for before reading on.
-    pub(crate) fn step_bytes(&self) -> usize {
-        self.partial
-            .as_ref()
-            .map_or(0, |(body, length)| step_bytes(body.len(), *length))
+    /// The room that the frame being received has once more of it is read: what should be accounted
+    /// for before reading on.
+    pub(crate) fn room_bytes(&self) -> usize {
+        match &self.partial {
+            Some((body, length)) if body.len() == body.capacity() => {
+                room_bytes(body.len() * ROOM_GROWTH, *length)
+            }
+            Some((body, _)) => body.capacity(),
+            None => 0,
+        }
     }
 
     /// Reads once; the bytes read, which are none at the end of a stream that ends between frames.
@@ -114,12 +111,9 @@ impl Frames {
     ) -> Result<usize, FrameError> {
         let read = match &mut self.partial {
             Some((body, length)) if *length - body.len() >= DIRECT_BYTES_MIN => {
-                let missing = *length - body.len();
-                if body.len() == body.capacity() {
-                    body.reserve(missing.min(body.len()));
-                }
-                let step = step_bytes(body.len(), *length).min(body.capacity() - body.len());
-                socket.read_buf(&mut body.limit(step)).await?
+                make_room(body, *length);
+                let room = body.capacity() - body.len();
+                socket.read_buf(&mut body.limit(room)).await?
             }
             _ => poll_fn(|context| self.poll_scratch(context, Pin::new(socket))).await?,
         };
@@ -151,10 +145,14 @@ impl Frames {
     fn feed(&mut self, mut bytes: &[u8]) -> Result<(), FrameError> {
         loop {
             if let Some((body, length)) = &mut self.partial {
-                let (now, rest) = bytes.split_at(bytes.len().min(*length - body.len()));
+                make_room(body, *length);
+                let (now, rest) = bytes.split_at(bytes.len().min(body.capacity() - body.len()));
                 body.put_slice(now);
                 bytes = rest;
                 self.finish_partial();
+                if self.partial.is_some() && !bytes.is_empty() {
+                    continue;
+                }
             }
             if bytes.is_empty() {
                 return Ok(());
@@ -170,8 +168,7 @@ impl Frames {
             let announced = i32::from_be_bytes(self.length);
             match usize::try_from(announced) {
                 Ok(length) if length <= self.bytes_max => {
-                    self.partial =
-                        Some((BytesMut::with_capacity(length.min(ROOM_BYTES_MAX)), length));
+                    self.partial = Some((BytesMut::with_capacity(room_bytes(0, length)), length));
                 }
                 _ => {
                     return Err(FrameError::Length {
@@ -190,8 +187,18 @@ impl Frames {
     }
 }
 
-fn step_bytes(received: usize, length: usize) -> usize {
-    (length - received).min(received.clamp(STEP_BYTES_MIN, STEP_BYTES_MAX))
+/// The size of a room that should hold so many bytes of a frame.
+fn room_bytes(wanted: usize, length: usize) -> usize {
+    wanted.max(ROOM_BYTES_MIN).min(length)
+}
+
+/// Exchanges a room that is full for a larger one.
+fn make_room(body: &mut BytesMut, length: usize) {
+    if body.len() == body.capacity() {
+        let mut larger = BytesMut::with_capacity(room_bytes(body.len() * ROOM_GROWTH, length));
+        larger.put_slice(body);
+        *body = larger;
+    }
 }
 
 #[cfg(test)]
@@ -267,7 +274,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_frame_above_the_first_room_grows() {
-        let body: Vec<u8> = (0..(2 * ROOM_BYTES_MAX + 77))
+        let body: Vec<u8> = (0..(20 * ROOM_BYTES_MIN + 77))
             .map(|index| (index / 3) as u8)
             .collect();
         let stream = framed(&[vec![1], body.clone(), vec![2]]);

@@ -210,7 +210,7 @@ impl Connection<'_> {
                         .as_mut()
                         .reset(tokio::time::Instant::now() + request);
                 }
-                let wanted = frames.received_bytes() + frames.step_bytes();
+                let wanted = frames.room_bytes();
                 // Waiting for memory is back pressure and not the client's fault, but is bounded.
                 let waiting = tokio::time::Instant::now();
                 if timeout(
