@@ -271,7 +271,7 @@ mod tests {
 
     #[test]
     fn full_and_foreign_manifests_stay() {
-        assert!(plan(&vec![Some(FILES_MAX); 20]).is_empty());
+        assert!(plan(&[Some(FILES_MAX); 20]).is_empty());
         assert!(plan(&[None; 20]).is_empty());
         assert!(plan(&[Some(1); 7]).is_empty());
         assert_eq!(plan(&[Some(1); 9]).len(), 9);

@@ -421,7 +421,7 @@ impl Session {
             let properties = home::schema_properties(&table_schema);
             let outcome = table
                 .commit(Change::Columns {
-                    schema: grown,
+                    schema: grown.map(Box::new),
                     properties,
                 })
                 .await?;

@@ -76,7 +76,6 @@ async fn every_reader_sees_every_value() {
                     .unwrap();
             }
             if !builder.is_empty() {
-                let partition = i32::try_from(partition).unwrap();
                 server
                     .produce(&topic, partition, builder.finish().unwrap())
                     .await;
