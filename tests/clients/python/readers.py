@@ -69,10 +69,12 @@ def over_table(table, plain):
         "DuckDB over Iceberg": lambda: with_duckdb(
             "SELECT * FROM iceberg_scan(?)", table.metadata_location
         ),
-        "DuckDB over Parquet": lambda: with_duckdb("SELECT * FROM read_parquet(?)", files),
+        "DuckDB over Parquet": lambda: with_duckdb(
+            "SELECT * FROM read_parquet(?, union_by_name = true)", files
+        ),
         "Polars": lambda: polars.scan_iceberg(table).collect().to_arrow(),
         "pyarrow": lambda: pyarrow.concat_tables(
-            (pyarrow.parquet.read_table(file) for file in files), promote_options="default"
+            (pyarrow.parquet.read_table(file) for file in files), promote_options="permissive"
         ),
     }.items():
         yield name, lambda read=read: table_rows(read(), plain)

@@ -4,12 +4,12 @@
 //! One test for each client. A client whose runtime this machine lacks is skipped by name, with
 //! the reason; with `FLETCH_REQUIRE_CLIENTS=1` that is a failure. See `tests/clients/README.md`.
 
-mod admin;
 mod bounded;
 mod examples;
 mod install;
 mod matrix;
 mod pages;
+mod programs;
 mod server;
 #[path = "../support/mod.rs"]
 mod support;

@@ -1,4 +1,5 @@
-//! The admin clients: topics made with configs, described, refused where Kafka refuses, deleted.
+//! Programs that check what they do themselves: the admin clients (topics made with configs,
+//! described, refused where Kafka refuses, deleted), and a serializer whose schema grows.
 
 use std::process::Command;
 use std::time::Duration;
@@ -11,12 +12,17 @@ use crate::{bounded, java, node_script, python_script};
 const LIMIT: Duration = Duration::from_secs(90);
 
 fn administer(name: &str, command: Result<Command, Missing>) {
+    run(name, command, |_, _| {});
+}
+
+fn run(name: &str, command: Result<Command, Missing>, more: fn(&mut Command, &Server)) {
     let mut command = match command {
         Ok(command) => command,
         Err(missing) => return skip(name, &missing),
     };
     let server = Server::start();
     command.args(["--bootstrap", &server.kafka]);
+    more(&mut command, &server);
     match bounded::run(&mut command, LIMIT) {
         Ok(printed) => print!("{printed}"),
         Err(reason) => server.fail(&reason),
@@ -55,4 +61,19 @@ fn admin_java_3() {
 #[test]
 fn admin_java_4() {
     administer("admin_java_4", java("kafka-4", "Administer"));
+}
+
+/// Records of an old schema and of a newer one, as producers are upgraded one by one.
+#[test]
+fn schema_growth_confluent_kafka() {
+    let script = python_script("python", "grow_confluent_kafka.py");
+    run(
+        "schema_growth_confluent_kafka",
+        script,
+        |command, server| {
+            command
+                .args(["--registry", &server.registry])
+                .args(server.table_arguments());
+        },
+    );
 }
