@@ -14,14 +14,14 @@ use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
 /// A row by its lineage, and its `value` column.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Row {
-    pub partition: i32,
-    pub offset: i64,
-    pub value: String,
+pub(crate) struct Row {
+    pub(crate) partition: i32,
+    pub(crate) offset: i64,
+    pub(crate) value: String,
 }
 
 /// Every committed row of a topic's table, in order.
-pub fn rows(data: &Path, topic: &str) -> Vec<Row> {
+pub(crate) fn rows(data: &Path, topic: &str) -> Vec<Row> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
