@@ -139,6 +139,8 @@ impl Converter {
         let capacity = window.records.min(self.batch_records_max);
         let mut rows: Vec<Row<'_>> = Vec::with_capacity(capacity);
         let mut lineage = LineageBuilder::with_capacity(capacity);
+        // Records of one schema come in long runs: the table of schemas is asked once for each.
+        let mut run = None;
         for piece in &window.pieces {
             let partition = piece.partition;
             let records = match &piece.records {
@@ -165,7 +167,7 @@ impl Converter {
                 if record.offset < piece.from {
                     continue;
                 }
-                match self.classify(&record) {
+                match self.classify(&record, &mut run) {
                     Ok(row) => {
                         lineage.push(partition, &record, row.body.map(|_| row.writer));
                         rows.push(row);
@@ -196,8 +198,8 @@ impl Converter {
         self.decode(&rows, &lineage.finish(), &window, output)
     }
 
-    /// What a record is to the decoder.
-    fn classify<'a>(&self, record: &Record<'a>) -> Result<Row<'a>, Unfit> {
+    /// What a record is to the decoder. `run` is the last id that was found to be decodable.
+    fn classify<'a>(&self, record: &Record<'a>, run: &mut Option<u32>) -> Result<Row<'a>, Unfit> {
         for header in record.headers {
             if let Err(error) = std::str::from_utf8(header.key) {
                 let message = format!("a header's key is not UTF-8: {error}");
@@ -222,11 +224,20 @@ impl Converter {
             return Err(Unfit::Refused(None, refusal(Reason::NotFramed, message)));
         };
         let writer = u32::from_be_bytes(*id);
-        match self.known.get(&writer) {
-            Some(Ok(())) => Ok(Row {
+        if *run == Some(writer) {
+            return Ok(Row {
                 writer,
                 body: Some(body),
-            }),
+            });
+        }
+        match self.known.get(&writer) {
+            Some(Ok(())) => {
+                *run = Some(writer);
+                Ok(Row {
+                    writer,
+                    body: Some(body),
+                })
+            }
             Some(Err(refusal)) => Err(Unfit::Refused(Some(writer), refusal.clone())),
             None => Err(Unfit::Unknown(writer)),
         }

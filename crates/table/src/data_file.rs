@@ -11,28 +11,24 @@ use arrow_schema::{Fields, SchemaRef};
 use iceberg::spec::{DataFile, Schema};
 use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_writer::ArrowWriterOptions;
-use parquet::basic::{Compression, Encoding, ZstdLevel};
 use parquet::column::writer::ColumnCloseResult;
 use parquet::file::metadata::ParquetMetaData;
-use parquet::file::properties::{EnabledStatistics, WriterProperties};
+use parquet::file::properties::WriterProperties;
 use parquet::file::writer::SerializedFileWriter;
-use parquet::schema::types::{ColumnPath, TypePtr};
+use parquet::schema::types::TypePtr;
 use uuid::Uuid;
 
 use crate::catalog::location;
 use crate::stats::{self, Written};
-use crate::{TableError, lineage, schema};
+use crate::{TableError, encodings, lineage, schema};
 
 /// All our data files are called so; nothing else is ever deleted from a data folder.
 pub(crate) const PREFIX: &str = "fletch-";
 /// Ending of a file that is being written. Not `.parquet`, so that nobody reads it.
 pub(crate) const UNFINISHED: &str = ".unfinished";
 
-/// Rows in one data page at most: what a reader decodes at least to reach one row.
-const PAGE_ROWS_MAX: usize = 20_000;
-const CREATED_BY: &str = concat!("fletch version ", env!("CARGO_PKG_VERSION"));
-/// zstd's fastest ordinary level; higher ones cost far more time than they save space here.
-const ZSTD_LEVEL: i32 = 1;
+/// What the files say about who wrote them.
+pub(crate) const CREATED_BY: &str = concat!("fletch version ", env!("CARGO_PKG_VERSION"));
 
 /// What a table's metadata and configuration say about its files.
 #[derive(Debug, Clone)]
@@ -108,14 +104,16 @@ impl Drop for Place {
 
 /// A data file being written from rows.
 pub(crate) struct DataFileWriter {
-    writer: ArrowWriter<File>,
+    columns: SchemaRef,
+    /// What is to become of the file before the first rows, which decide about its encodings.
+    fresh: Option<File>,
+    writer: Option<ArrowWriter<File>>,
     place: Place,
     /// (partition, offset) of the last row, while all rows came in that order.
     last: Option<(i32, i64)>,
     sorted: bool,
     partition_at: usize,
     offset_at: usize,
-    rows: u64,
 }
 
 impl DataFileWriter {
@@ -123,24 +121,20 @@ impl DataFileWriter {
     pub(crate) fn create(layout: Layout, fields: &Fields) -> Result<Self, TableError> {
         let written: SchemaRef =
             arrow_schema::Schema::new(schema::write_fields(&layout.schema, fields)?).into();
-        let options = ArrowWriterOptions::new()
-            .with_properties(properties(&written))
-            .with_skip_arrow_metadata(true);
         let (partition_at, offset_at) = (
             written.index_of(lineage::PARTITION)?,
             written.index_of(lineage::OFFSET)?,
         );
         let (place, file) = Place::create(layout)?;
-        let writer = ArrowWriter::try_new_with_options(file, written, options)
-            .map_err(TableError::parquet(&place.unfinished))?;
         Ok(Self {
-            writer,
+            columns: written,
+            fresh: Some(file),
+            writer: None,
             place,
             last: None,
             sorted: true,
             partition_at,
             offset_at,
-            rows: 0,
         })
     }
 
@@ -155,29 +149,42 @@ impl DataFileWriter {
         let first = (partitions.value(0), offsets.value(0));
         self.sorted &= self.last.is_none_or(|last| last < first);
         self.last = Some((partitions.value(rows - 1), offsets.value(rows - 1)));
-        self.rows += rows as u64;
         let failed = TableError::parquet(&self.place.unfinished);
-        self.writer.write(batch).map_err(&failed)?;
-        if self.writer.in_progress_size() >= self.place.layout.row_group_bytes_max {
-            self.writer.flush().map_err(&failed)?;
+        let writer = match (&mut self.writer, self.fresh.take()) {
+            (Some(writer), _) => writer,
+            (writer, file) => {
+                let options = ArrowWriterOptions::new()
+                    .with_properties(encodings::properties(&self.columns, batch))
+                    .with_skip_arrow_metadata(true);
+                let file = file.ok_or(TableError::Closed)?;
+                let columns = self.columns.clone();
+                writer.insert(
+                    ArrowWriter::try_new_with_options(file, columns, options).map_err(&failed)?,
+                )
+            }
+        };
+        writer.write(batch).map_err(&failed)?;
+        if writer.in_progress_size() >= self.place.layout.row_group_bytes_max {
+            writer.flush().map_err(&failed)?;
         }
         Ok(())
     }
 
     /// Bytes the file would about have if it were finished now.
     pub(crate) fn bytes(&self) -> u64 {
-        (self.writer.bytes_written() + self.writer.in_progress_size()) as u64
+        let of = |writer: &ArrowWriter<File>| writer.bytes_written() + writer.in_progress_size();
+        self.writer.as_ref().map_or(0, of) as u64
     }
 
     /// Ends the file and makes it durable under its name. A file without rows is removed.
     pub(crate) fn finish(mut self) -> Result<Option<DataFile>, TableError> {
-        if self.rows == 0 {
+        let Some(mut writer) = self.writer.take() else {
             return Ok(None);
-        }
+        };
         let failed = TableError::parquet(&self.place.unfinished);
-        let footer = self.writer.finish().map_err(failed)?;
+        let footer = writer.finish().map_err(failed)?;
         self.place
-            .keep(self.writer.inner(), &footer, self.sorted)
+            .keep(writer.inner(), &footer, self.sorted)
             .map(Some)
     }
 }
@@ -229,31 +236,4 @@ pub(crate) fn sync_folder(folder: &Path) -> Result<(), TableError> {
     File::open(folder)
         .and_then(|folder| folder.sync_all())
         .map_err(TableError::io("sync folder", folder))
-}
-
-fn properties(schema: &SchemaRef) -> WriterProperties {
-    let zstd = ZstdLevel::try_new(ZSTD_LEVEL).map(Compression::ZSTD);
-    let mut properties = WriterProperties::builder()
-        .set_compression(zstd.unwrap_or(Compression::SNAPPY))
-        .set_created_by(CREATED_BY.into())
-        .set_data_page_row_count_limit(PAGE_ROWS_MAX)
-        .set_max_row_group_row_count(None)
-        .set_statistics_enabled(EnabledStatistics::Chunk)
-        .set_statistics_truncate_length(Some(16));
-    for field in schema.fields() {
-        let path = || ColumnPath::from(field.name().as_str());
-        properties = match field.name().as_str() {
-            // Rising steadily: the differences are tiny, the values are all different. Page
-            // statistics let a reader find a range of either within the file.
-            lineage::OFFSET | lineage::TIMESTAMP => properties
-                .set_column_dictionary_enabled(path(), false)
-                .set_column_encoding(path(), Encoding::DELTA_BINARY_PACKED)
-                .set_column_statistics_enabled(path(), EnabledStatistics::Page),
-            lineage::PARTITION => {
-                properties.set_column_statistics_enabled(path(), EnabledStatistics::Page)
-            }
-            _ => properties,
-        };
-    }
-    properties.build()
 }

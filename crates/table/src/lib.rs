@@ -36,6 +36,7 @@ mod convert;
 mod data_file;
 pub mod dead_letter;
 mod dead_letters;
+mod encodings;
 mod error;
 #[doc(hidden)]
 pub mod faults;
