@@ -1,6 +1,6 @@
 //! All tables of a store.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -110,7 +110,8 @@ impl Tables {
     }
 
     /// Commits everything that was acknowledged before the call, and answers when it is in the
-    /// table.
+    /// table. That takes as long as it takes: records whose schema can't be had because the
+    /// registry is away are waited for.
     ///
     /// # Errors
     ///
@@ -200,15 +201,16 @@ impl Inner {
             }
             !worker.handle.is_finished()
         });
+        let mut names: HashSet<String> = workers
+            .values()
+            .map(|worker| worker.state.topic.clone())
+            .collect();
         for topic in topics {
             if is_dead_letter_topic(&topic.name) || workers.contains_key(&topic.id) {
                 continue;
             }
             // The worker of a deleted topic of this name comes to its end first.
-            if workers
-                .values()
-                .any(|worker| worker.state.topic == topic.name)
-            {
+            if !names.insert(topic.name.clone()) {
                 continue;
             }
             let state = Arc::new(TopicState::new(&topic));

@@ -39,6 +39,8 @@ const DEAD_BYTES_MAX: usize = 4 << 20;
 const GATHER: Duration = Duration::from_millis(20);
 /// Pauses after errors: the first, and the longest.
 const PAUSE: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(15));
+/// How often an idle topic's table is looked after.
+const TIDY_EVERY: Duration = Duration::from_secs(60);
 /// A worker that is to end waits this long for schemas that its last records need.
 const LEAVE_WITHIN: Duration = Duration::from_secs(5);
 
@@ -196,6 +198,7 @@ impl Session {
                     () = self.incoming.grown() => {}
                     answer = self.schemas.answered() => self.learn(answer, &mut Cycle::default()).await?,
                     done = finished(&mut self.committing) => done?,
+                    () = tokio::time::sleep(TIDY_EVERY) => tidy(self.table.clone()).await,
                     _ = stop.changed() => {}
                 }
                 continue;
@@ -219,7 +222,7 @@ impl Session {
         let enough = self.house.config.batch_records_max as u64;
         let mut stop = self.state.stop.subscribe();
         stop.mark_unchanged();
-        while !stopping && self.incoming.ready_records() < enough {
+        while !stopping && (self.incoming.ready_records() < enough || !self.turns_to_spare()) {
             tokio::select! {
                 () = self.incoming.grown() => self.state.saw(self.incoming.end()),
                 () = tokio::time::sleep_until(deadline) => return,
@@ -227,6 +230,16 @@ impl Session {
                 _ = stop.changed() => return,
             }
         }
+    }
+
+    /// May a cycle begin before its commit is due, and keep a turn until then? Not with the last
+    /// one: topics that are due take theirs from that, for as long as they compute.
+    fn turns_to_spare(&self) -> bool {
+        let (free, all) = (
+            self.house.writers.available_permits(),
+            self.house.config.writers_max,
+        );
+        free >= 2.min(all)
     }
 
     /// Takes what is there and what comes, until the deadline, or a file's size, or the end.
@@ -528,6 +541,13 @@ struct AbortOnDrop<T>(JoinHandle<T>);
 impl<T> Drop for AbortOnDrop<T> {
     fn drop(&mut self) {
         self.0.abort();
+    }
+}
+
+/// Deletes superfluous files that have become due although nothing is committed.
+async fn tidy(table: Option<Arc<Mutex<IcebergTable>>>) {
+    if let Some(table) = table {
+        table.lock().await.collect().await;
     }
 }
 

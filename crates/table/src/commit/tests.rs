@@ -3,17 +3,18 @@
 use super::*;
 use crate::data_file::DataFileWriter;
 use crate::lineage;
-use crate::offsets::Offsets;
+use crate::offsets::{OFFSETS, Offsets};
 use arrow_array::{
     Array, ArrayRef, Int32Array, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray,
     new_null_array,
 };
 use arrow_schema::{DataType, Field, Fields};
+use std::fs;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-pub(crate) struct Fixture {
-    pub config: TableConfig,
-    pub catalog: Arc<Catalog>,
+struct Fixture {
+    config: TableConfig,
+    catalog: Arc<Catalog>,
     _folder: tempfile::TempDir,
 }
 
@@ -348,4 +349,52 @@ async fn iceberg_itself_reads_the_table() {
             "{name}"
         );
     }
+}
+
+#[tokio::test]
+async fn a_commit_to_a_table_of_ten_thousand_files_is_cheap() {
+    use iceberg::spec::{DataContentType, DataFileBuilder, DataFileFormat, Struct};
+    let fixture = Fixture::new().await;
+    let mut table = fixture.create("events", &fields()).await;
+    let made_up = |number: i64| {
+        DataFileBuilder::default()
+            .content(DataContentType::Data)
+            .file_path(format!(
+                "{}/data/fletch-{number}.parquet",
+                table.metadata().location()
+            ))
+            .file_format(DataFileFormat::Parquet)
+            .partition(Struct::empty())
+            .partition_spec_id(0)
+            .record_count(1)
+            .file_size_in_bytes(1)
+            .build()
+            .unwrap()
+    };
+    let files: Vec<DataFile> = (0..10_000).map(made_up).collect();
+    let mut next = 0;
+    for chunk in files.chunks(200) {
+        let change = append(next, next + 200, chunk.to_vec());
+        table.commit(change).await.unwrap();
+        next += 200;
+    }
+    let started = std::time::Instant::now();
+    const COMMITS: i64 = 40;
+    for _ in 0..COMMITS {
+        let file = write(&table, next, 1);
+        table
+            .commit(append(next, next + 1, vec![file]))
+            .await
+            .unwrap();
+        next += 1;
+    }
+    let each = started.elapsed() / COMMITS as u32;
+    println!(
+        "{each:?} a commit, {} manifests",
+        table.current().manifests.len()
+    );
+    assert_eq!(table.files(), 10_000 + COMMITS as u64);
+    assert!(table.current().manifests.len() < 50);
+    // A hundredth of this on an idle machine in release mode.
+    assert!(each < Duration::from_secs(2), "{each:?}");
 }
