@@ -166,3 +166,35 @@ async fn shutdown_commits_what_was_acknowledged() {
     server.tables.shutdown().await;
     assert_eq!(places(&server.rows("events").await), all(0, 0..100));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_thousand_partitions_share_files_in_order() {
+    let server = Server::start().await;
+    let topic = server.topic("wide", 1000).await;
+    let mut tickets = vec![];
+    for _ in 0..2 {
+        for partition in 0..1000 {
+            let batch = batch(&[Some(event(1, partition)), Some(event(1, partition))]);
+            let appended = server
+                .store
+                .append(topic.id, partition, batch.into_bytes())
+                .await;
+            tickets.push(appended.unwrap());
+        }
+    }
+    for ticket in tickets {
+        ticket.await.unwrap();
+    }
+    server.tables.flush("wide").await.unwrap();
+    let rows = server.rows("wide").await;
+    let expected: Vec<_> = (0..1000)
+        .flat_map(|partition| all(partition, 0..4))
+        .collect();
+    assert_eq!(places(&rows), expected);
+    let files = files(&server.config, "wide").await.len();
+    assert!(files < 30, "{files} files for {} rows", expected.len());
+    let server = server.crash_and_restart().await;
+    server.events(&topic, 999, 0..1).await;
+    server.tables.flush("wide").await.unwrap();
+    assert_eq!(places(&server.rows("wide").await).len(), 4001);
+}

@@ -395,6 +395,6 @@ async fn a_commit_to_a_table_of_ten_thousand_files_is_cheap() {
     );
     assert_eq!(table.files(), 10_000 + COMMITS as u64);
     assert!(table.current().manifests.len() < 50);
-    // A hundredth of this on an idle machine in release mode.
+    // 50 ms unoptimised on a busy machine of two cores; this is to catch what grows with the table.
     assert!(each < Duration::from_secs(2), "{each:?}");
 }
