@@ -6,8 +6,7 @@ mod committed;
 mod support;
 
 use std::collections::BTreeMap;
-use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
@@ -16,63 +15,18 @@ use fletch_wire::records::{BatchBuilder, Compression};
 use fletch_wire::{
     ApiKey, ErrorCode, Limits, RequestHeader, ResponseBody, decode_response, encode_request,
 };
-use support::{Client, PATIENCE, Server, folder, start_ms};
+use support::{Client, Server, folder, framed, start_ms};
 
 const TOPIC: &str = "orders";
 const PRODUCERS: u64 = 3;
 const ROUNDS: u32 = 15;
 const IN_FLIGHT_MAX: usize = 5;
-const SCHEMA: &str =
-    r#"{"type":"record","name":"Order","fields":[{"name":"value","type":"string"}]}"#;
 
 /// What was acknowledged: the value at each offset.
 type Acknowledged = BTreeMap<i64, String>;
 
-/// A record's value as Confluent's serializers frame it: 0, the schema's id, Avro.
-fn framed(schema: u32, text: &str) -> Vec<u8> {
-    let length = u8::try_from(text.len()).expect("a short text");
-    // The zigzag length of a text under 64 bytes is one byte.
-    assert!(length < 64);
-    [
-        &[0][..],
-        &schema.to_be_bytes(),
-        &[length << 1],
-        text.as_bytes(),
-    ]
-    .concat()
-}
-
 fn unframed(value: &[u8]) -> String {
     String::from_utf8(value[6..].to_vec()).expect("UTF-8")
-}
-
-/// Registers the schema; the same one has the same id each time.
-fn register(server: &Server) -> u32 {
-    let addresses =
-        std::fs::read_to_string(server.data().join("addresses.json")).expect("addresses");
-    let addresses: serde_json::Value = serde_json::from_str(&addresses).expect("JSON");
-    let registry: SocketAddr = addresses["registry"]
-        .as_str()
-        .expect("a URL")
-        .trim_start_matches("http://")
-        .parse()
-        .expect("an address");
-    let body = serde_json::json!({ "schema": SCHEMA }).to_string();
-    let mut socket = TcpStream::connect(registry).expect("the registry");
-    socket.set_read_timeout(Some(PATIENCE)).expect("a timeout");
-    write!(
-        socket,
-        "POST /subjects/{TOPIC}-value/versions HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Type: \
-         application/vnd.schemaregistry.v1+json\r\nContent-Length: {}\r\n\r\n{body}",
-        body.len()
-    )
-    .expect("a request");
-    let mut answer = String::new();
-    socket.read_to_string(&mut answer).expect("an answer");
-    let (_, body) = answer.split_once("\r\n\r\n").expect("a head");
-    let body: serde_json::Value =
-        serde_json::from_str(body).unwrap_or_else(|error| panic!("{error}: {answer}"));
-    u32::try_from(body["id"].as_u64().expect("an id")).expect("an id")
 }
 
 /// Produces with several requests in flight until the server is gone; answers what was acknowledged.
@@ -165,7 +119,7 @@ fn killed_at_any_moment() {
     for round in 0..ROUNDS {
         let server = Server::start_in(folder, &flags);
         server.client().metadata(TOPIC);
-        let schema = register(&server);
+        let schema = server.register(TOPIC);
         check_log(&server, &acknowledged);
         seed = seed
             .wrapping_mul(6_364_136_223_846_793_005)

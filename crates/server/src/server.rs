@@ -7,10 +7,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use fletch_registry::Embedded;
-use fletch_store::{Store, StoreConfig, StoreError};
+use fletch_store::{Store, StoreConfig, StoreError, Topic};
 use fletch_table::{TableConfig, Tables};
 use tokio::task::JoinHandle;
-use tokio::time::{Instant, interval, sleep, timeout_at};
+use tokio::time::{Instant, interval, sleep, timeout, timeout_at};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
@@ -186,13 +186,15 @@ impl Running {
         let clients_deadline = Instant::now() + self.timeout / 2;
         self.kafka.stop("kafka", clients_deadline).await;
         self.registry.stop("registry", clients_deadline).await;
-        if let Some(tables) = &self.tables
-            && timeout_at(deadline - self.timeout / 8, tables.shutdown())
+        if let Some(tables) = &self.tables {
+            let up_to_date = commit_tables(&self.store, tables);
+            if timeout_at(deadline - self.timeout / 8, up_to_date)
                 .await
                 .is_err()
-        {
-            // Nothing is lost: the next start goes on from what the tables have.
-            warn!("the tables were not up to date in time");
+            {
+                // Nothing is lost: the next start goes on from what the tables have.
+                warn!("the tables were not up to date in time");
+            }
         }
         let flushed = timeout_at(deadline, self.store.shutdown()).await;
         self.http.stop("http", deadline).await;
@@ -243,6 +245,18 @@ impl Part {
             }
         }
     }
+}
+
+/// Commits everything acknowledged, and ends the tables.
+async fn commit_tables(store: &Store, tables: &Tables) {
+    let known = tables.status();
+    let is_known = |topic: &Topic| known.iter().any(|table| table.topic_id == topic.id);
+    for topic in store.topics().iter().filter(|topic| !is_known(topic)) {
+        // A topic of a moment ago may be one that the tables haven't come to yet. Asking for it
+        // makes them; the end below waits for all.
+        let _asked = timeout(Duration::ZERO, tables.flush(&topic.name)).await;
+    }
+    tables.shutdown().await;
 }
 
 async fn open_store(config: &Config) -> Result<Store, ServerError> {

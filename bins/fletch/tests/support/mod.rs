@@ -35,6 +35,8 @@ pub struct Server {
     folder: Option<TempDir>,
     /// Where Kafka clients connect.
     pub kafka: SocketAddr,
+    /// Where the embedded registry is.
+    pub registry: SocketAddr,
     /// Where the admin listener is.
     pub http: SocketAddr,
 }
@@ -73,6 +75,7 @@ impl Server {
         };
         Self {
             kafka: address("kafka"),
+            registry: address("registry"),
             http: address("http"),
             process,
             folder: Some(folder),
@@ -141,22 +144,27 @@ impl Server {
             .expect("a number")
     }
 
-    /// The body of a page of the admin listener, and its status line.
+    /// Registers the schema of [`framed`] values for a topic; the same one has the same id each time.
+    pub fn register(&self, topic: &str) -> u32 {
+        let body = serde_json::json!({ "schema": SCHEMA }).to_string();
+        let (_, body) = http(
+            self.registry,
+            "POST",
+            &format!("/subjects/{topic}-value/versions"),
+            &body,
+        );
+        let body: serde_json::Value = serde_json::from_str(&body).expect("JSON");
+        u32::try_from(body["id"].as_u64().unwrap_or_else(|| panic!("{body}"))).expect("an id")
+    }
+
+    /// The status line and the body of an action of the admin listener.
+    pub fn post(&self, path: &str) -> (String, String) {
+        http(self.http, "POST", path, "")
+    }
+
+    /// The status line and the body of a page of the admin listener.
     pub fn get(&self, path: &str) -> (String, String) {
-        let mut socket = TcpStream::connect(self.http).expect("the admin listener");
-        socket.set_read_timeout(Some(PATIENCE)).expect("a timeout");
-        write!(
-            socket,
-            "GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
-        )
-        .expect("a request");
-        let mut answer = String::new();
-        socket.read_to_string(&mut answer).expect("an answer");
-        let (head, body) = answer.split_once("\r\n\r\n").expect("a head");
-        (
-            head.lines().next().unwrap_or_default().to_owned(),
-            body.to_owned(),
-        )
+        http(self.http, "GET", path, "")
     }
 
     /// The value of a metric by its name and labels as they are on the page; 0 if it isn't there.
@@ -183,6 +191,26 @@ impl Drop for Server {
             eprintln!("the server's log:\n{}", self.log());
         }
     }
+}
+
+/// A request over a connection of its own: the status line and the body of the answer.
+fn http(address: SocketAddr, method: &str, path: &str, body: &str) -> (String, String) {
+    let mut socket = TcpStream::connect(address).expect("an HTTP listener");
+    socket.set_read_timeout(Some(PATIENCE)).expect("a timeout");
+    write!(
+        socket,
+        "{method} {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Type: application/json\r\n\
+         Content-Length: {}\r\n\r\n{body}",
+        body.len()
+    )
+    .expect("a request");
+    let mut answer = String::new();
+    socket.read_to_string(&mut answer).expect("an answer");
+    let (head, body) = answer.split_once("\r\n\r\n").expect("a head");
+    (
+        head.lines().next().unwrap_or_default().to_owned(),
+        body.to_owned(),
+    )
 }
 
 /// A folder of the test's own, in the target directory: on a disk, not in memory.
@@ -470,6 +498,24 @@ pub fn batch_with(mut builder: BatchBuilder, values: &[&str]) -> Bytes {
             .expect("a record");
     }
     builder.finish().expect("a batch").into_bytes()
+}
+
+/// What [`framed`] values are.
+const SCHEMA: &str =
+    r#"{"type":"record","name":"Order","fields":[{"name":"value","type":"string"}]}"#;
+
+/// A record's value as Confluent's serializers frame it: 0, the schema's id, Avro.
+pub fn framed(schema: u32, text: &str) -> Vec<u8> {
+    let length = u8::try_from(text.len()).expect("a short text");
+    // The zigzag length of a text under 64 bytes is one byte.
+    assert!(length < 64);
+    [
+        &[0][..],
+        &schema.to_be_bytes(),
+        &[length << 1],
+        text.as_bytes(),
+    ]
+    .concat()
 }
 
 /// The offset and the value of every record.
