@@ -19,7 +19,7 @@ pub(crate) enum DecodeError {
     Trailing { left: usize },
     #[error("{what} is not UTF-8")]
     Utf8 { what: &'static str },
-    #[error("{what} is {value}, which no version of this format writes")]
+    #[error("{what} is {value}, which this release does not know")]
     Unknown { what: &'static str, value: u64 },
     #[error("{0}")]
     Batch(String),

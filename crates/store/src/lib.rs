@@ -9,6 +9,11 @@
 //! [`Store`] is the way in. [`Storage`] is what the log stands on: a local directory, or
 //! something of one's own.
 
+/// Compiles the README's example.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
+
 mod batch;
 mod codec;
 mod config;

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
+use tokio::sync::Semaphore;
 use uuid::Uuid;
 
 use crate::config::StoreConfig;
@@ -19,6 +20,8 @@ pub(crate) struct Shared {
     pub(crate) config: StoreConfig,
     pub(crate) cluster_id: Uuid,
     pub(crate) storage: Arc<dyn Storage>,
+    /// Bytes that may still be queued.
+    pub(crate) room: Arc<Semaphore>,
     pub(crate) queue: Queue,
     pub(crate) watchers: Watchers,
     state: RwLock<State>,
@@ -38,6 +41,7 @@ impl Shared {
     ) -> Self {
         let tail = Tail::new(config.tail_bytes_max);
         Self {
+            room: Arc::new(Semaphore::new(config.queue_bytes_max)),
             config,
             cluster_id,
             storage,

@@ -17,7 +17,8 @@
 use std::collections::HashMap;
 use std::ops::ControlFlow;
 
-use super::entry::PartitionKey;
+use super::entry::{BATCH_AT, PartitionKey};
+use super::frame::frame_bytes;
 use super::storage::Storage;
 use fletch_wire::records::{BatchHeader, crc32c};
 
@@ -76,7 +77,13 @@ impl IndexEntry {
     }
 
     pub(crate) fn last_offset(&self) -> i64 {
-        self.base_offset + i64::from(self.last_offset_delta)
+        self.base_offset
+            .saturating_add(i64::from(self.last_offset_delta))
+    }
+
+    /// Where its frame ends.
+    pub(crate) fn frame_end(&self) -> u64 {
+        u64::from(self.position) + frame_bytes(BATCH_AT as u64 + u64::from(self.bytes))
     }
 }
 
@@ -300,8 +307,8 @@ impl FileIndex {
         })
     }
 
-    /// `count` entries from `first` on.
-    pub(crate) fn entries(
+    /// `count` entries from `first` on, as they are.
+    fn entries_unchecked(
         &self,
         storage: &dyn Storage,
         first: u32,
@@ -318,6 +325,36 @@ impl FileIndex {
                 max_timestamp: reader.i64("max timestamp")?,
             })
         })
+    }
+
+    /// `count` entries of one partition from `first` on, of which the first ends at or after
+    /// `offset`. Whoever goes through entries relies on their order to come to an end, and on
+    /// their places to lie in the segment.
+    fn entries(
+        &self,
+        storage: &dyn Storage,
+        first: u32,
+        count: u32,
+        offset: i64,
+    ) -> Result<Vec<IndexEntry>, StoreError> {
+        let entries = self.entries_unchecked(storage, first, count)?;
+        let (mut next_offset, mut next_position) = (i64::MIN, 0);
+        for (number, entry) in (u64::from(first)..).zip(&entries) {
+            let follows = entry.base_offset >= next_offset
+                && entry.last_offset() >= offset.max(entry.base_offset)
+                && u64::from(entry.position) >= next_position
+                && entry.frame_end() <= self.segment_bytes;
+            if !follows {
+                return Err(StoreError::corrupt(
+                    index_name(self.number),
+                    self.entry_at(number),
+                    format!("this entry cannot be where it is: {entry:?}"),
+                ));
+            }
+            next_offset = entry.last_offset().saturating_add(1);
+            next_position = entry.frame_end();
+        }
+        Ok(entries)
     }
 
     fn pieces<T>(
@@ -414,13 +451,13 @@ impl SealedIndex {
                 while low < high {
                     let middle = low + (high - low) / 2;
                     let at = row.first.saturating_add(middle);
-                    match file.entries(storage, at, 1)?.first() {
+                    match file.entries_unchecked(storage, at, 1)?.first() {
                         Some(entry) if entry.last_offset() < offset => low = middle + 1,
                         _ => high = middle,
                     }
                 }
                 let first = row.first.saturating_add(low);
-                file.entries(storage, first, (row.count - low).min(limit))
+                file.entries(storage, first, (row.count - low).min(limit), offset)
             }
         }
     }

@@ -85,10 +85,13 @@ fn run(
         let done = match job {
             Job::Prepare(number) => {
                 let made = create(shared, number);
-                let done = made.as_ref().map(drop).map_err(StoreError::clone);
+                if let Err(error) = &made {
+                    // The disk may have room again when the segment is needed.
+                    tracing::warn!(%error, "the next segment cannot be made ahead of its need");
+                }
                 // The writer may have ended, and needs no segment then.
                 let _ = fresh.send(made);
-                done
+                Ok(())
             }
             Job::Sealed(sealed) => keep(shared, &sealed),
         };

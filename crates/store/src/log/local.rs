@@ -11,7 +11,7 @@ use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use rustix::fs::FallocateFlags;
 
@@ -22,8 +22,8 @@ use crate::error::StoreError;
 const SEGMENT_SUFFIX: &str = ".log";
 const LOCK_NAME: &str = "LOCK";
 const TEMPORARY_SUFFIX: &str = ".tmp";
-/// Segments kept open for reading.
-const OPEN_FILES_MAX: usize = 64;
+/// Files kept open for reading.
+const OPEN_FILES_MAX: usize = 128;
 
 /// Segments and objects as files of one directory.
 #[derive(Debug)]
@@ -66,10 +66,6 @@ impl LocalStorage {
         Ok(storage)
     }
 
-    fn segment_path(&self, number: u64) -> PathBuf {
-        self.directory.join(format!("{number:020}{SEGMENT_SUFFIX}"))
-    }
-
     fn names(&self) -> io::Result<Vec<String>> {
         let mut names = Vec::new();
         for file in fs::read_dir(&self.directory)? {
@@ -90,20 +86,31 @@ impl LocalStorage {
         Ok(())
     }
 
-    fn opened(&self, number: u64) -> io::Result<Arc<File>> {
-        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(file) = open.get(number) {
+    fn open_files(&self) -> MutexGuard<'_, OpenFiles> {
+        self.open.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A file open for reading. Files are opened again and again by readers of old offsets, who
+    /// look into many indexes.
+    fn opened(&self, name: &str) -> io::Result<Arc<File>> {
+        if let Some(file) = self.open_files().get(name) {
             return Ok(file);
         }
-        let file = Arc::new(File::open(self.segment_path(number))?);
-        open.insert(number, Arc::clone(&file));
+        let file = Arc::new(File::open(self.directory.join(name))?);
+        self.open_files().insert(name, Arc::clone(&file));
         Ok(file)
     }
 
+    fn remove(&self, name: &str) -> io::Result<()> {
+        fs::remove_file(self.directory.join(name))?;
+        self.open_files().files.remove(name);
+        sync_directory(&self.directory)
+    }
+
     /// Writes a file beside its place and moves it there once all of it is durable.
-    fn place(&self, path: &Path, write: impl FnOnce(&File) -> io::Result<()>) -> io::Result<()> {
-        let mut temporary = path.as_os_str().to_owned();
-        temporary.push(TEMPORARY_SUFFIX);
+    fn place(&self, name: &str, write: impl FnOnce(&File) -> io::Result<()>) -> io::Result<()> {
+        let path = self.directory.join(name);
+        let temporary = self.directory.join(format!("{name}{TEMPORARY_SUFFIX}"));
         let file = OpenOptions::new()
             .create(true)
             .truncate(true)
@@ -112,6 +119,7 @@ impl LocalStorage {
         write(&file)?;
         file.sync_all()?;
         fs::rename(&temporary, path)?;
+        self.open_files().files.remove(name);
         sync_directory(&self.directory)
     }
 }
@@ -132,37 +140,32 @@ impl Storage for LocalStorage {
     }
 
     fn create(&self, number: u64, header: &[u8], bytes_max: u64) -> io::Result<Box<dyn Appender>> {
-        self.place(&self.segment_path(number), |file| {
+        let name = segment_file(number);
+        self.place(&name, |file| {
             preallocate(file, bytes_max)?;
             file.write_all_at(header, 0)
         })?;
         Ok(Box::new(LocalAppender::open(
-            &self.segment_path(number),
+            &self.directory.join(name),
             header,
             bytes_max,
         )?))
     }
 
     fn read(&self, number: u64, at: u64, buffer: &mut [u8]) -> io::Result<usize> {
-        read_full(&*self.opened(number)?, at, buffer)
+        read_full(&*self.opened(&segment_file(number))?, at, buffer)
     }
 
     fn seal(&self, number: u64, bytes: u64) -> io::Result<()> {
         let file = OpenOptions::new()
             .write(true)
-            .open(self.segment_path(number))?;
+            .open(self.directory.join(segment_file(number)))?;
         file.set_len(bytes)?;
         file.sync_all()
     }
 
     fn trim(&self, number: u64) -> io::Result<()> {
-        self.open
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .files
-            .remove(&number);
-        fs::remove_file(self.segment_path(number))?;
-        sync_directory(&self.directory)
+        self.remove(&segment_file(number))
     }
 
     fn objects(&self) -> io::Result<Vec<String>> {
@@ -176,13 +179,11 @@ impl Storage for LocalStorage {
     }
 
     fn put(&self, name: &str, bytes: &[u8]) -> io::Result<()> {
-        self.place(&self.directory.join(name), |file| {
-            file.write_all_at(bytes, 0)
-        })
+        self.place(name, |file| file.write_all_at(bytes, 0))
     }
 
     fn get(&self, name: &str, at: u64, buffer: &mut [u8]) -> io::Result<usize> {
-        read_full(&File::open(self.directory.join(name))?, at, buffer)
+        read_full(&*self.opened(name)?, at, buffer)
     }
 
     fn object_bytes(&self, name: &str) -> io::Result<u64> {
@@ -190,9 +191,12 @@ impl Storage for LocalStorage {
     }
 
     fn delete(&self, name: &str) -> io::Result<()> {
-        fs::remove_file(self.directory.join(name))?;
-        sync_directory(&self.directory)
+        self.remove(name)
     }
+}
+
+fn segment_file(number: u64) -> String {
+    format!("{number:020}{SEGMENT_SUFFIX}")
 }
 
 /// Gives the file its full size, so that an append changes no size that a flush would have to
@@ -223,28 +227,28 @@ fn read_full(file: &File, at: u64, buffer: &mut [u8]) -> io::Result<usize> {
     Ok(filled)
 }
 
-/// Segments open for reading; the one not used for longest makes room.
+/// Files open for reading, by name; the one not used for longest makes room.
 #[derive(Debug, Default)]
 struct OpenFiles {
-    files: HashMap<u64, (Arc<File>, u64)>,
+    files: HashMap<String, (Arc<File>, u64)>,
     uses: u64,
 }
 
 impl OpenFiles {
-    fn get(&mut self, number: u64) -> Option<Arc<File>> {
+    fn get(&mut self, name: &str) -> Option<Arc<File>> {
         self.uses += 1;
-        let (file, used) = self.files.get_mut(&number)?;
+        let (file, used) = self.files.get_mut(name)?;
         *used = self.uses;
         Some(Arc::clone(file))
     }
 
-    fn insert(&mut self, number: u64, file: Arc<File>) {
+    fn insert(&mut self, name: &str, file: Arc<File>) {
         if self.files.len() >= OPEN_FILES_MAX {
             let oldest = self.files.iter().min_by_key(|(_, (_, used))| *used);
-            if let Some(number) = oldest.map(|(number, _)| *number) {
-                self.files.remove(&number);
+            if let Some(name) = oldest.map(|(name, _)| name.clone()) {
+                self.files.remove(&name);
             }
         }
-        self.files.insert(number, (file, self.uses));
+        self.files.insert(name.to_owned(), (file, self.uses));
     }
 }

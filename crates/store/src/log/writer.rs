@@ -133,6 +133,8 @@ impl Writer {
         metrics::histogram!("kafka_log_flush_duration_seconds").record(started.elapsed());
         metrics::counter!("kafka_log_flushed_bytes").increment(self.buffer.bytes());
         metrics::counter!("kafka_log_flushed_entries").increment(self.pending.len() as u64);
+        let queued = self.shared.config.queue_bytes_max - self.shared.room.available_permits();
+        metrics::gauge!("kafka_log_queue_bytes").set(queued as f64);
         self.publish();
         Ok(())
     }
@@ -182,7 +184,13 @@ impl Writer {
 
     /// Goes on in the next segment, which the keeper has made ready.
     fn roll(&mut self) -> Result<(), StoreError> {
-        let fresh = self.keeper.prepared()?;
+        let fresh = match self.keeper.prepared() {
+            Ok(fresh) => fresh,
+            Err(_) => {
+                self.keeper.prepare(self.active.number + 1)?;
+                self.keeper.prepared()?
+            }
+        };
         self.seal()?;
         self.shared.segments.activate(fresh.number, fresh.salt);
         self.active = fresh;

@@ -20,7 +20,7 @@ use self::producers::{Accepted, Judgement, Producers};
 pub(crate) use self::snapshot::decode;
 use crate::batch;
 use crate::log::entry::{Entry, PartitionKey, ProducedBatch, ProducerLimits};
-use crate::topic::{Topic, collision_key};
+use crate::topic::{PARTITIONS_MAX, Topic, collision_key};
 
 /// What an entry did.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -68,6 +68,7 @@ pub(crate) enum Refusal {
         existing: String,
     },
     UnknownTopic(Uuid),
+    InvalidPartitions(i32),
 }
 
 /// One partition.
@@ -199,6 +200,10 @@ impl State {
         partitions: i32,
         configs: &BTreeMap<String, String>,
     ) -> Result<Outcome, Refusal> {
+        // What comes from the log is believed no more than what comes from a client.
+        if !(1..=PARTITIONS_MAX).contains(&partitions) {
+            return Err(Refusal::InvalidPartitions(partitions));
+        }
         if self.names.contains_key(name) || self.topics.contains_key(&id) {
             return Err(Refusal::TopicExists(name.to_owned()));
         }

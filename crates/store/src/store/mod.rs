@@ -9,7 +9,7 @@ mod topics;
 use std::sync::Arc;
 use std::thread;
 
-use tokio::sync::{Semaphore, oneshot, watch};
+use tokio::sync::{oneshot, watch};
 use uuid::Uuid;
 
 pub use self::append::Ticket;
@@ -29,6 +29,7 @@ use crate::log::storage::Storage;
 use crate::log::writer::Writer;
 use crate::shared::Shared;
 use crate::state::{Outcome, Refusal};
+use crate::topic::PARTITIONS_MAX;
 
 /// A commit log that is open. Clones share it; when the last is dropped the log is flushed and
 /// closed in the background, [`shutdown`](Self::shutdown) does so and waits.
@@ -39,8 +40,6 @@ pub struct Store {
 
 struct Inner {
     shared: Arc<Shared>,
-    /// Bytes that may still be queued.
-    room: Arc<Semaphore>,
     cluster_id: String,
     finished: watch::Receiver<Option<Result<(), StoreError>>>,
     /// Retention is applied once at a time.
@@ -100,7 +99,6 @@ impl Store {
             producers_max: config.producers_max,
         };
         let limits_changed = recovered.state.producer_limits() != limits;
-        let queue_bytes_max = config.queue_bytes_max;
         let shared = Arc::new(Shared::new(
             config,
             cluster_id,
@@ -133,7 +131,6 @@ impl Store {
         Ok(Self {
             inner: Arc::new(Inner {
                 shared,
-                room: Arc::new(Semaphore::new(queue_bytes_max)),
                 cluster_id: cluster_id_text(cluster_id),
                 finished,
                 retention: tokio::sync::Mutex::new(()),
@@ -179,7 +176,7 @@ impl Store {
         let payload_bytes = entry.payload_bytes();
         self.check_size(payload_bytes)?;
         let permits = self.permits(payload_bytes);
-        let permit = Arc::clone(&self.inner.room)
+        let permit = Arc::clone(&self.shared().room)
             .acquire_many_owned(permits)
             .await
             .map_err(|_| StoreError::Closed)?;
@@ -242,6 +239,10 @@ impl From<Refusal> for StoreError {
             },
             Refusal::UnknownPartition(key) => Self::UnknownTopic {
                 name: format!("{}-{}", key.topic_id, key.partition),
+            },
+            Refusal::InvalidPartitions(partitions) => Self::InvalidPartitions {
+                partitions,
+                partitions_max: PARTITIONS_MAX,
             },
             // Only batches are refused for these, and those are answered as such.
             Refusal::OutOfOrderSequence { .. } | Refusal::InvalidProducerEpoch { .. } => {

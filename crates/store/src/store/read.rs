@@ -9,9 +9,8 @@ use uuid::Uuid;
 use super::Store;
 use crate::batch::StoredBatch;
 use crate::error::{ReadError, StoreError};
-use crate::log::entry::BATCH_AT;
 use crate::log::entry::{Entry, PartitionKey};
-use crate::log::frame::{FRAME_HEADER_BYTES, FrameHeader, frame_bytes};
+use crate::log::frame::{FRAME_HEADER_BYTES, FrameHeader};
 use crate::log::index::IndexEntry;
 use crate::log::segment::segment_name;
 use crate::log::segments::SealedSegment;
@@ -21,7 +20,7 @@ use crate::shared::Shared;
 const ENTRIES_MAX: usize = 1024;
 /// Batches this near to each other in a segment are read by one call.
 const GAP_BYTES_MAX: u64 = 16 * 1024;
-/// Removals of segments under way that one read bears with.
+/// Segments removed or sealed under way that one read bears with.
 const RETRIES_MAX: usize = 16;
 
 /// What of a partition can be read.
@@ -132,7 +131,11 @@ impl Shared {
             }
             let found = match self.locate(key, next) {
                 Ok(Some(found)) => found,
-                Ok(None) => continue,
+                Ok(None) if retries > 0 => {
+                    retries -= 1;
+                    continue;
+                }
+                Ok(None) => return Err(lost(key, next).into()),
                 Err(error) if was_removed(&error, &mut retries) => continue,
                 Err(error) => return Err(error.into()),
             };
@@ -211,13 +214,13 @@ impl Shared {
         let mut rest = entries;
         while let Some(first) = rest.first() {
             let start = u64::from(first.position);
-            let mut end = frame_end(first);
+            let mut end = first.frame_end();
             let mut run = 1;
             for entry in rest.iter().skip(1) {
                 if u64::from(entry.position).saturating_sub(end) > GAP_BYTES_MAX {
                     break;
                 }
-                end = frame_end(entry);
+                end = entry.frame_end();
                 run += 1;
             }
             let (run, others) = rest.split_at(run);
@@ -260,6 +263,17 @@ fn was_removed(error: &StoreError, retries: &mut usize) -> bool {
     true
 }
 
+/// No segment holds an offset that the state says there is.
+fn lost(key: PartitionKey, offset: i64) -> StoreError {
+    StoreError::Missing {
+        file: "a segment".to_owned(),
+        reason: format!(
+            "partition {} of topic {} has offset {offset}",
+            key.partition, key.topic_id
+        ),
+    }
+}
+
 /// Batches found in a segment.
 #[derive(Debug)]
 pub(crate) struct Located {
@@ -291,10 +305,6 @@ fn fitting(entries: &[IndexEntry], bytes_max: usize, one: bool) -> &[IndexEntry]
         count += 1;
     }
     entries.get(..count).unwrap_or(entries)
-}
-
-fn frame_end(entry: &IndexEntry) -> u64 {
-    u64::from(entry.position) + frame_bytes((BATCH_AT + entry.bytes as usize) as u64)
 }
 
 /// The batch of the frame at `at` of `buffer`, if all of it is what was written.
