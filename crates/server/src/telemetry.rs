@@ -168,6 +168,12 @@ pub const METRICS: &[Metric] = &[
         "Memory in use for the newest batches.",
     ),
     metric(
+        "kafka_log_queue_bytes",
+        MetricKind::Gauge,
+        &[],
+        "Bytes that wait for the next flush of the log.",
+    ),
+    metric(
         "kafka_schema_cache_hits",
         MetricKind::Counter,
         &[],
