@@ -183,16 +183,32 @@ impl Embedded {
             .unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Writes a fact, durably, and only then lets it be seen. The caller holds the writer.
+    /// Writes a fact if there is room for it. The caller holds the writer.
     async fn write(&self, fact: Fact) -> Result<(), ApiError> {
         let (key, value) = fact.encode()?;
-        let added = key.len() + value.as_ref().map_or(0, Bytes::len);
-        let (held, most) = (self.state().bytes(), self.config().state_bytes_max);
-        if value.is_some() && held.saturating_add(added) > most {
+        let new = key.len() + value.as_ref().map_or(0, Bytes::len);
+        let (held, old) = {
+            let state = self.state();
+            (state.bytes(), state.length(&key))
+        };
+        let most = self.config().state_bytes_max;
+        if new > old && held.saturating_add(new - old) > most {
             return Err(ApiError::too_large(format!(
-                "the registry is full: {held} of {most} bytes are in use, {added} more are needed"
+                "the registry is full: {held} of {most} bytes are in use, {} more are needed",
+                new - old
             )));
         }
+        self.put(fact, key, value).await
+    }
+
+    /// Writes a fact that takes something away, and so is let through where there is no room.
+    async fn write_removal(&self, fact: Fact) -> Result<(), ApiError> {
+        let (key, value) = fact.encode()?;
+        self.put(fact, key, value).await
+    }
+
+    /// Writes a fact, durably, and only then lets it be seen.
+    async fn put(&self, fact: Fact, key: String, value: Option<Bytes>) -> Result<(), ApiError> {
         if let Err(error) = self.inner.journal.put(key, value).await {
             tracing::error!(%error, "a fact couldn't be written to the registry's journal");
             return Err(ApiError::store(&*error));

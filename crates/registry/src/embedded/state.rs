@@ -93,6 +93,11 @@ impl State {
         self.bytes
     }
 
+    /// Length of the fact with this key, key included; 0 if there is none.
+    pub(super) fn length(&self, key: &str) -> usize {
+        self.lengths.get(key).copied().unwrap_or(0)
+    }
+
     /// A schema, whether or not a subject still has it.
     pub(super) fn stored(&self, id: u32) -> Option<&Arc<StoredSchema>> {
         self.schemas.get(&id)
