@@ -228,7 +228,8 @@ impl Embedded {
                 .for_each(|version| version.deleted = true);
             entry.settings = Settings::default();
         }
-        self.write_removal(Fact::Subject(subject.clone(), entry)).await?;
+        self.write_removal(Fact::Subject(subject.clone(), entry))
+            .await?;
         tracing::info!(subject = subject.as_str(), permanent, "subject deleted");
         Ok(deleted)
     }
@@ -273,7 +274,8 @@ impl Embedded {
                 entry.settings = Settings::default();
             }
         }
-        self.write_removal(Fact::Subject(subject.clone(), entry)).await?;
+        self.write_removal(Fact::Subject(subject.clone(), entry))
+            .await?;
         tracing::info!(
             subject = subject.as_str(),
             version,

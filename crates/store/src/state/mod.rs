@@ -109,7 +109,10 @@ impl State {
         match entry {
             Entry::Produced(batch) => self.append(batch),
             Entry::ClusterFormed { cluster_id } => {
-                self.cluster_id = *cluster_id;
+                // Every segment names the cluster it belongs to: it cannot change.
+                if self.cluster_id.is_nil() {
+                    self.cluster_id = *cluster_id;
+                }
                 Ok(Outcome::Done)
             }
             Entry::ProducerLimitsSet(limits) => {

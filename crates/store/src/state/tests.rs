@@ -408,6 +408,32 @@ fn compare(state: &State, model: &Model) -> Result<(), TestCaseError> {
     Ok(())
 }
 
+#[test]
+fn a_cluster_is_formed_once() {
+    let mut state = State::default();
+    for id in [7, 8] {
+        let cluster_id = Uuid::from_u128(id);
+        state
+            .apply(&Entry::ClusterFormed { cluster_id }, 0)
+            .unwrap();
+        assert_eq!(state.cluster_id(), Uuid::from_u128(7));
+    }
+}
+
+#[test]
+fn a_topic_has_no_more_partitions_than_there_may_be() {
+    for partitions in [i32::MIN, -1, 0, i32::MAX] {
+        let entry = Entry::TopicCreated {
+            id: Uuid::from_u128(1),
+            name: "t".to_owned(),
+            partitions,
+            configs: BTreeMap::new(),
+        };
+        let refused = State::default().apply(&entry, 0);
+        assert_eq!(refused, Err(Refusal::InvalidPartitions(partitions)));
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(400))]
 
