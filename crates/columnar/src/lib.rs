@@ -38,7 +38,6 @@ mod exec;
 mod finish;
 mod kernels;
 mod layout;
-mod lists;
 mod options;
 mod plan;
 mod walk;
