@@ -1,11 +1,12 @@
 //! Committed stores to Arrow arrays, without copying anything but bits.
 
 use arrow_array::{ArrayRef, make_array, new_null_array};
-use arrow_buffer::{BooleanBuffer, Buffer, MutableBuffer, NullBuffer};
+use arrow_buffer::{BooleanBuffer, Buffer, NullBuffer};
 use arrow_data::ArrayData;
 use arrow_schema::DataType;
 
 use crate::columns::Columns;
+use crate::kernels::{self, InstructionSet};
 use crate::layout::{Body, ColId, Column, Store};
 
 impl Columns {
@@ -28,7 +29,7 @@ impl Columns {
         match &column.body {
             Body::Null => {}
             &Body::Bool(col) => {
-                let (bits, _) = pack(&self.bytes(col)[..rows]);
+                let (bits, _) = pack(self.set, &self.bytes(col)[..rows]);
                 builder = builder.add_buffer(bits);
             }
             &Body::Fixed(col) => builder = builder.add_buffer(self.fixed(col, rows)),
@@ -119,7 +120,7 @@ impl Columns {
 
     #[expect(unsafe_code)]
     fn nulls(&self, col: ColId, rows: usize) -> Option<NullBuffer> {
-        let (bits, ones) = pack(&self.bytes(col)[..rows]);
+        let (bits, ones) = pack(self.set, &self.bytes(col)[..rows]);
         (ones < rows).then(|| {
             let bits = BooleanBuffer::new(bits, 0, rows);
             // SAFETY: `pack` counted the ones.
@@ -129,34 +130,19 @@ impl Columns {
 }
 
 /// Bytes of 0 and 1 to bits, and how many are 1.
-fn pack(bytes: &[u8]) -> (Buffer, usize) {
-    let mut bits = MutableBuffer::with_capacity(bytes.len().div_ceil(64) * 8);
-    let mut ones = 0;
-    let mut chunks = bytes.chunks_exact(64);
-    for chunk in &mut chunks {
-        let mut word = 0u64;
-        for (i, eight) in chunk.chunks_exact(8).enumerate() {
-            let eight = eight.try_into().map_or(0, u64::from_le_bytes);
-            word |= pack8(eight) << (8 * i);
-        }
-        ones += word.count_ones() as usize;
-        bits.push(word);
-    }
-    let rest = chunks.remainder();
+#[expect(unsafe_code)]
+fn pack(set: InstructionSet, bytes: &[u8]) -> (Buffer, usize) {
+    let (chunks, rest) = bytes.as_chunks::<64>();
+    let mut words = vec![0u64; chunks.len()];
+    // SAFETY: a decoder has only sets that its machine has.
+    let mut ones = unsafe { kernels::pack(set, chunks, &mut words) };
     if !rest.is_empty() {
-        let word = rest
-            .iter()
-            .enumerate()
-            .fold(0u64, |word, (i, &b)| word | u64::from(b) << i);
+        let bits = rest.iter().enumerate();
+        let word = bits.fold(0u64, |word, (i, &b)| word | u64::from(b) << i);
         ones += word.count_ones() as usize;
-        bits.push(word);
+        words.push(word);
     }
-    (bits.into(), ones)
-}
-
-/// The low bits of eight bytes, gathered into the low byte.
-fn pack8(eight: u64) -> u64 {
-    eight.wrapping_mul(0x0102_0408_1020_4080) >> 56
+    (Buffer::from_vec(words), ones)
 }
 
 #[cfg(test)]
@@ -167,10 +153,12 @@ mod tests {
     fn bits_are_the_bytes() {
         for len in [0, 1, 7, 8, 63, 64, 65, 200] {
             let bytes: Vec<u8> = (0..len).map(|i| u8::from(i * 7 % 3 == 1)).collect();
-            let (bits, ones) = pack(&bytes);
-            assert_eq!(ones, bytes.iter().filter(|&&b| b == 1).count());
-            let bits = BooleanBuffer::new(bits, 0, len);
-            assert!(bits.iter().eq(bytes.iter().map(|&b| b == 1)));
+            for set in InstructionSet::available() {
+                let (bits, ones) = pack(set, &bytes);
+                assert_eq!(ones, bytes.iter().filter(|&&b| b == 1).count());
+                let bits = BooleanBuffer::new(bits, 0, len);
+                assert!(bits.iter().eq(bytes.iter().map(|&b| b == 1)), "{set:?}");
+            }
         }
     }
 }

@@ -4,7 +4,7 @@
 use arrow_buffer::{Buffer, MutableBuffer};
 
 use crate::finish::Selection;
-use crate::kernels::{Lanes, Out};
+use crate::kernels::{InstructionSet, Lanes, Out};
 use crate::layout::{ColId, Layout, SpaceId, Store};
 
 /// Rows (or bytes of text) that every store has room for beyond what it was asked for, so that
@@ -68,6 +68,7 @@ pub(crate) struct Columns {
     pub(crate) spaces: Vec<Space>,
     /// What each space keeps of the strip: memory for `finish_strip`.
     pub(crate) selections: Vec<Selection>,
+    pub(crate) set: InstructionSet,
 }
 
 impl Columns {
@@ -103,6 +104,7 @@ impl Columns {
             raws,
             spaces,
             selections: Vec::new(),
+            set: InstructionSet::best(),
         }
     }
 
@@ -207,6 +209,35 @@ impl Columns {
                 self.raws[col].starts[..rows].fill(0);
                 self.raws[col].counts[..rows].fill(0);
             }
+        }
+    }
+
+    /// Gives all of `lanes` the value of the first. Not for lists.
+    pub(crate) fn repeat(&mut self, col: ColId, lanes: &Lanes) {
+        let Some(first) = lanes.all().next().map(|k| lanes.place(k)) else {
+            return;
+        };
+        let rest = lanes.all().skip(1).map(|k| lanes.place(k));
+        match self.raws[col].store {
+            Store::Fixed(width) => {
+                let bytes = self.strip_bytes(col);
+                match width {
+                    1 => rest.for_each(|d| bytes[d] = bytes[first]),
+                    8 => rest.for_each(|d| bytes.copy_within(first * 8..first * 8 + 8, d * 8)),
+                    _ => rest.for_each(|d| {
+                        bytes.copy_within(first * width..(first + 1) * width, d * width);
+                    }),
+                }
+            }
+            Store::Slots { .. } => {
+                let raw = &mut self.raws[col];
+                let (ptr, len) = (raw.ptrs[first], raw.lens[first]);
+                rest.for_each(|d| {
+                    raw.ptrs[d] = ptr;
+                    raw.lens[d] = len;
+                });
+            }
+            Store::List { .. } => unreachable!("lists aren't repeated"),
         }
     }
 

@@ -10,15 +10,18 @@ use crate::avro::Schema;
 use crate::avro::resolve::resolve;
 use crate::columns::Columns;
 use crate::error::{DecoderError, Reason, ResolveError, RowError};
-use crate::exec::{DEAD_FULL, Scratch, Strip};
-use crate::kernels::{InstructionSet, Lanes, TAIL};
+use crate::exec::{DEAD, DEAD_FULL, Scratch, Strip};
+use crate::kernels::{self, InstructionSet, Lanes, TAIL};
 use crate::layout::{ColId, Layout};
 use crate::options::Options;
 use crate::plan::{Plan, compile, null_row};
 use crate::walk::{Stop, Walker};
 
-/// Rows that are decoded together: few enough that what they touch stays in the first caches.
-const STRIP_ROWS: usize = 128;
+/// Rows that are decoded together, and the bytes they should not be more than, so that what they
+/// touch stays in the first caches.
+const STRIP_ROWS_MAX: usize = 512;
+const STRIP_ROWS_MIN: usize = 64;
+const STRIP_BYTES: usize = 32 << 10;
 /// A zero byte and a schema id.
 const FRAME_BYTES: usize = 5;
 
@@ -53,7 +56,6 @@ pub struct Decoder {
     columns: Columns,
     scratch: Scratch,
     strip: StripRows,
-    set: InstructionSet,
     /// What a null row clears, if every column can be null.
     null_row: Option<Vec<ColId>>,
 }
@@ -76,18 +78,35 @@ const NULL_ROW: u64 = 1 << 32;
 /// In place of a writer's id: a row that is refused already, or decoded already.
 const NO_ROW: u64 = 2 << 32;
 
-/// A row as given.
+/// A row as given. Making one must not look at the row's bytes: it is also done to prefetch them.
 #[derive(Debug, Clone, Copy)]
 enum Given<'a> {
-    Body {
-        writer: u32,
-        bytes: &'a [u8],
-        skip: usize,
-    },
+    Body { writer: u32, bytes: &'a [u8] },
+    Framed(&'a [u8]),
     Null,
-    Refused {
-        reason: Reason,
-    },
+}
+
+impl<'a> Given<'a> {
+    /// The row's bytes, frame and all.
+    fn bytes(self) -> &'a [u8] {
+        match self {
+            Given::Body { bytes, .. } | Given::Framed(bytes) => bytes,
+            Given::Null => &[],
+        }
+    }
+
+    /// Its writer and where its body starts; `None` if it should be framed and isn't.
+    #[inline]
+    fn open(self) -> Option<(u64, usize)> {
+        match self {
+            Given::Body { writer, .. } => Some((u64::from(writer), 0)),
+            Given::Null => Some((NULL_ROW, 0)),
+            Given::Framed(&[0, a, b, c, d, ..]) => {
+                Some((u64::from(u32::from_be_bytes([a, b, c, d])), FRAME_BYTES))
+            }
+            Given::Framed(_) => None,
+        }
+    }
 }
 
 impl Decoder {
@@ -108,7 +127,6 @@ impl Decoder {
             null_row: null_row(&layout),
             layout: Arc::new(layout),
             plans: HashMap::new(),
-            set: InstructionSet::best(),
             scratch: Scratch::default(),
             strip: StripRows::default(),
         })
@@ -129,7 +147,7 @@ impl Decoder {
             InstructionSet::available().contains(&set),
             "this machine has no {set:?}"
         );
-        self.set = set;
+        self.columns.set = set;
     }
 
     /// Lets rows of a writer's schema be decoded under an id of the caller's choice. Compiles the
@@ -156,23 +174,13 @@ impl Decoder {
         self.run(bodies.len(), |i| Given::Body {
             writer,
             bytes: bodies[i],
-            skip: 0,
         })
     }
 
     /// Decodes messages that start with a zero byte and their writer's id, big-endian, as
     /// Confluent's serializers frame them.
     pub fn decode_framed(&mut self, messages: &[&[u8]]) -> Decoded {
-        self.run(messages.len(), |i| match frame(messages[i]) {
-            Some(writer) => Given::Body {
-                writer,
-                bytes: messages[i],
-                skip: FRAME_BYTES,
-            },
-            None => Given::Refused {
-                reason: Reason::NotFramed,
-            },
-        })
+        self.run(messages.len(), |i| Given::Framed(messages[i]))
     }
 
     /// Decodes rows whose writers the caller knows.
@@ -181,7 +189,6 @@ impl Decoder {
             Some(bytes) => Given::Body {
                 writer: rows[i].writer,
                 bytes,
-                skip: 0,
             },
             None => Given::Null,
         })
@@ -199,8 +206,8 @@ impl Decoder {
         self.columns.begin(rows);
         let mut first = 0;
         while first < rows {
-            let count = STRIP_ROWS.min(rows - first);
-            self.decode_strip(first, count, &given, &mut errors);
+            let count = strip_rows(first, rows, &given);
+            self.decode_strip(first, count, rows, &given, &mut errors);
             first += count;
         }
         Decoded {
@@ -214,9 +221,14 @@ impl Decoder {
         &mut self,
         first: usize,
         count: usize,
+        rows: usize,
         given: &impl Fn(usize) -> Given<'a>,
         errors: &mut Vec<RowError>,
     ) {
+        // The next strip's rows, while this one's are decoded.
+        for i in first + count..(first + 2 * count).min(rows) {
+            kernels::prefetch(given(i).bytes());
+        }
         let dead = &mut self.scratch.dead;
         dead.clear();
         dead.resize(count, 0);
@@ -237,29 +249,31 @@ impl Decoder {
             writers,
             ..
         } = &mut strip;
-        if uniform {
+        if let Some(writer) = uniform {
             // SAFETY: `given`'s slices outlive this call, short ones have been copied to where
             // TAIL bytes precede their end, and there is room for `count` rows.
-            unsafe { self.decode_lanes(writers[0], lanes) };
+            unsafe { self.decode_lanes(u64::from(writer), lanes) };
         } else {
             let mut todo = 0;
             while let Some(next) = writers[todo..].iter().position(|&w| w != NO_ROW) {
                 todo += next;
                 let writer = writers[todo];
-                some.clear();
+                some.resize(count);
+                let mut kept = 0;
                 for (i, w) in writers.iter_mut().enumerate().skip(todo) {
-                    if *w == writer {
-                        some.push(lanes.cur[i], lanes.end[i], i as u32, i as u32);
-                        *w = NO_ROW;
-                    }
+                    // Without a branch: each lane is written, and stays if it is one of these.
+                    some.set(kept, lanes, i, i as u32);
+                    kept += usize::from(*w == writer);
+                    *w = if *w == writer { NO_ROW } else { *w };
                 }
+                some.limit(kept);
                 // SAFETY: as above.
                 unsafe { self.decode_lanes(writer, some) };
             }
         }
         self.strip = strip;
         // SAFETY: the rows are borrowed still, and so are the texts.
-        unsafe { self.columns.finish_strip(self.set, &mut self.scratch.dead) };
+        unsafe { self.columns.finish_strip(&mut self.scratch.dead) };
         self.scratch.texts.clear();
         for i in 0..count {
             if self.scratch.dead[i] != 0 {
@@ -294,16 +308,19 @@ impl Decoder {
             plan,
             layout: &self.layout,
             limits: &self.options.limits,
+            set: self.columns.set,
             columns: &mut self.columns,
             scratch: &mut self.scratch,
-            set: self.set,
             in_default: false,
         };
         // SAFETY: the caller's promise; `set` is one of those the machine has.
         unsafe { strip.run(plan.main, lanes) };
-        for k in lanes.all() {
-            if lanes.cur[k] != lanes.end[k] && !lanes.is_dead(k) {
-                lanes.kill(k, &mut self.scratch.dead);
+        let ends = lanes.cur.iter().zip(&lanes.end).take(lanes.len());
+        if ends.fold(false, |unlike, (cur, end)| unlike | (cur != end)) {
+            for k in lanes.all() {
+                if lanes.cur[k] != lanes.end[k] && !lanes.is_dead(k) {
+                    lanes.kill(k, &mut self.scratch.dead);
+                }
             }
         }
     }
@@ -317,15 +334,13 @@ impl Decoder {
             position: 0,
             reason,
         };
-        let (writer, bytes, skip) = match given {
-            Given::Refused { reason } => return whole(reason),
-            Given::Null => return whole(Reason::NullRow),
-            Given::Body {
-                writer,
-                bytes,
-                skip,
-            } => (writer, bytes, skip),
+        let Some((writer, skip)) = given.open() else {
+            return whole(Reason::NotFramed);
         };
+        let Ok(writer) = u32::try_from(writer) else {
+            return whole(Reason::NullRow);
+        };
+        let bytes = given.bytes();
         if dead == DEAD_FULL {
             return whole(Reason::ColumnFull);
         }
@@ -369,16 +384,22 @@ impl Decoder {
     }
 }
 
-/// The schema id of a framed message.
-fn frame(message: &[u8]) -> Option<u32> {
-    match *message {
-        [0, a, b, c, d, ..] => Some(u32::from_be_bytes([a, b, c, d])),
-        _ => None,
+/// How many rows to take into the strip that starts at `first`, by the size of a few of them.
+fn strip_rows<'a>(first: usize, rows: usize, given: &impl Fn(usize) -> Given<'a>) -> usize {
+    let left = rows - first;
+    if left <= STRIP_ROWS_MIN {
+        return left;
     }
+    let sample = (0..8).map(|i| given(first + i * left / 8).bytes().len());
+    let mean = sample.sum::<usize>() / 8;
+    (STRIP_BYTES / mean.max(1))
+        .next_multiple_of(8)
+        .clamp(STRIP_ROWS_MIN, STRIP_ROWS_MAX)
+        .min(left)
 }
 
 impl StripRows {
-    /// Sets up a strip. Says whether all its rows are of one writer.
+    /// Sets up a strip. If all its rows are of one writer (or refused already), says which.
     fn prepare<'a>(
         &mut self,
         first: usize,
@@ -386,7 +407,7 @@ impl StripRows {
         given: &impl Fn(usize) -> Given<'a>,
         row_bytes_max: usize,
         dead: &mut [u8],
-    ) -> bool {
+    ) -> Option<u32> {
         self.short.clear();
         // Pointers into `short` must stay: it may not grow.
         self.short.reserve(count);
@@ -396,39 +417,34 @@ impl StripRows {
         let rows = self.lanes.cur.iter_mut().zip(&mut self.lanes.end);
         let (mut all, mut any) = (u64::MAX, 0);
         for (i, ((cur, end), to)) in rows.zip(&mut self.writers).enumerate() {
-            let writer = match given(first + i) {
-                Given::Body {
-                    writer,
-                    bytes,
-                    skip,
-                } if bytes.len() <= row_bytes_max => {
-                    let bytes = match bytes.len() {
-                        0..TAIL => {
-                            let mut copy = [0; 2 * TAIL];
-                            let from = 2 * TAIL - bytes.len();
-                            copy[from..].copy_from_slice(bytes);
-                            self.short.push(copy);
-                            let last = self.short.len() - 1;
-                            &self.short[last][from..]
-                        }
-                        _ => bytes,
-                    };
-                    let range = bytes.as_ptr_range();
-                    *cur = range.start.wrapping_add(skip);
-                    *end = range.end;
-                    u64::from(writer)
-                }
-                Given::Null => NULL_ROW,
+            let given = given(first + i);
+            let bytes = given.bytes();
+            let (writer, skip) = match given.open() {
+                Some(opened) if bytes.len() <= row_bytes_max => opened,
                 _ => {
-                    dead[i] = crate::exec::DEAD;
-                    NO_ROW
+                    dead[i] = DEAD;
+                    (*cur, *end) = Lanes::dead_row();
+                    continue;
                 }
             };
+            let range = match bytes.len() {
+                0..TAIL => {
+                    let mut copy = [0; 2 * TAIL];
+                    let from = 2 * TAIL - bytes.len();
+                    copy[from..].copy_from_slice(bytes);
+                    self.short.push(copy);
+                    let last = self.short.len() - 1;
+                    self.short[last][from..].as_ptr_range()
+                }
+                _ => bytes.as_ptr_range(),
+            };
+            *cur = range.start.wrapping_add(skip);
+            *end = range.end;
             *to = writer;
             all &= writer;
             any |= writer;
         }
         // All bits in common: all the same.
-        all == any && any < NULL_ROW
+        u32::try_from(any).ok().filter(|_| all == any)
     }
 }

@@ -2,13 +2,14 @@
 
 use std::sync::Arc;
 
-use crate::columns::{Columns, Piece};
+use crate::columns::Columns;
 use crate::kernels::read::{self, Swar};
 use crate::kernels::{self, InstructionSet, Lanes, Nulls, TAIL};
-use crate::layout::{ColId, Layout, SpaceId, Store};
+use crate::layout::{ColId, Layout};
+use crate::lists::ListScratch;
 use crate::options::Limits;
 use crate::plan::{BlockId, Op, Plan};
-use crate::walk::{Walker, charge};
+use crate::walk::Walker;
 
 /// What a strip needs besides columns, kept from strip to strip.
 #[derive(Debug, Default)]
@@ -20,6 +21,7 @@ pub(crate) struct Scratch {
     /// Text that values without columns became; slots point into it until the strip's end.
     pub(crate) texts: Vec<Vec<u8>>,
     subsets: Vec<Subset>,
+    pub(crate) lists: Vec<ListScratch>,
 }
 
 /// Refused: the walk over the row says why.
@@ -27,18 +29,13 @@ pub(crate) const DEAD: u8 = 1;
 /// Refused: a column has no room for it.
 pub(crate) const DEAD_FULL: u8 = 2;
 
-/// Rounds of items between two sortings of a list's lanes.
-const ROUNDS_MAX: u32 = 64;
-
 /// Some lanes of another set, on their own.
 #[derive(Debug, Default)]
 struct Subset {
     lanes: Lanes,
     /// Which lane of the other set each is.
     parent: Vec<u32>,
-    /// Items of the current block still to come.
-    left: Vec<u32>,
-    /// Scratch: lanes with a block open, or each lane's union member.
+    /// Scratch: each lane's union member.
     marks: Vec<u32>,
 }
 
@@ -46,43 +43,11 @@ impl Subset {
     fn clear(&mut self) {
         self.lanes.clear();
         self.parent.clear();
-        self.left.clear();
     }
 
     fn push(&mut self, from: &Lanes, k: usize, dst: u32) {
         self.lanes.push(from.cur[k], from.end[k], dst, from.root[k]);
         self.parent.push(k as u32);
-    }
-
-    /// Becomes another set with the lanes that have most items left first; beyond
-    /// [`ROUNDS_MAX`], in any order. Returns for how many rounds that order holds.
-    fn sort_from(&mut self, other: &Self) -> u32 {
-        let key = |left: u32| left.min(ROUNDS_MAX) as usize;
-        let mut next = [0usize; ROUNDS_MAX as usize + 1];
-        for &left in &other.left {
-            next[key(left)] += 1;
-        }
-        let mut before = 0;
-        let mut rounds = 0;
-        for left in (1..next.len()).rev() {
-            let count = std::mem::replace(&mut next[left], before);
-            before += count;
-            if count > 0 && rounds == 0 {
-                rounds = left as u32;
-            }
-        }
-        let count = other.left.len();
-        self.lanes.resize(count);
-        self.parent.resize(count, 0);
-        self.left.resize(count, 0);
-        for (i, &left) in other.left.iter().enumerate() {
-            let to = &mut next[key(left)];
-            self.lanes.set(*to, &other.lanes, i);
-            self.parent[*to] = other.parent[i];
-            self.left[*to] = left;
-            *to += 1;
-        }
-        rounds
     }
 
     fn write_back(&self, i: usize, to: &mut Lanes) {
@@ -126,6 +91,9 @@ impl Strip<'_> {
                         let out = self.columns.out(leaf.col, leaf.valid);
                         kernels::leaf(self.set, leaf, lanes, out, &mut self.scratch.dead);
                     }
+                    Op::Skips(leaves) => {
+                        kernels::skips(self.set, leaves, lanes, &mut self.scratch.dead);
+                    }
                     Op::Fill { col, byte } => self.fill(*col, *byte, lanes),
                     Op::Null(cols) => cols.iter().for_each(|&col| self.columns.clear(col, lanes)),
                     Op::Optional { nulls, cols, inner } => {
@@ -140,7 +108,9 @@ impl Strip<'_> {
                     } => {
                         self.list(*list, *child, *bytes_min, *item, lanes);
                     }
-                    Op::Default { bytes, inner } => self.default(bytes, *inner, lanes),
+                    Op::Default { bytes, inner, same } => {
+                        self.default(bytes, *inner, same.as_deref(), lanes);
+                    }
                     Op::Text { node, col } => self.walk(lanes, |walker, text| {
                         walker.text(*node, text).map(|()| Some(*col))
                     }),
@@ -254,21 +224,33 @@ impl Strip<'_> {
     ///
     /// As [`Self::run`].
     #[expect(unsafe_code)]
-    unsafe fn default(&mut self, bytes: &Arc<[u8]>, inner: BlockId, lanes: &mut Lanes) {
+    unsafe fn default(
+        &mut self,
+        bytes: &Arc<[u8]>,
+        inner: BlockId,
+        same: Option<&[ColId]>,
+        lanes: &mut Lanes,
+    ) {
         let mut subset = self.subset();
         let std::ops::Range { start, end } = bytes.as_ptr_range();
         let start = start.wrapping_add(TAIL);
-        for k in lanes.all() {
-            subset
-                .lanes
-                .push(start, end, lanes.place(k) as u32, lanes.root[k]);
+        let count = if same.is_some() {
+            lanes.len().min(1)
+        } else {
+            lanes.len()
+        };
+        for k in 0..count {
+            let dst = lanes.place(k) as u32;
+            subset.lanes.push(start, end, dst, lanes.root[k]);
         }
-        subset.lanes.dense = lanes.dense;
         let before = std::mem::replace(&mut self.in_default, true);
         // SAFETY: the plan, which is borrowed, owns the bytes; TAIL of them lie before.
         unsafe { self.run(inner, &mut subset.lanes) };
         self.in_default = before;
         self.scratch.subsets.push(subset);
+        for &col in same.unwrap_or_default() {
+            self.columns.repeat(col, lanes);
+        }
     }
 
     /// Walks over a value of each lane; `step` may leave text for a store of slots.
@@ -307,156 +289,5 @@ impl Strip<'_> {
                 Err(_) => lanes.kill(k, &mut self.scratch.dead),
             }
         }
-    }
-
-    /// Reads a block's header of lane `k`: where its items go and how many there are.
-    ///
-    /// # Safety
-    ///
-    /// As [`Self::run`].
-    #[inline]
-    #[expect(unsafe_code)]
-    unsafe fn open_block(
-        &mut self,
-        lanes: &mut Lanes,
-        k: usize,
-        child: SpaceId,
-        bytes_min: usize,
-    ) -> (u32, u32) {
-        // SAFETY: the rows are borrowed.
-        let rest = unsafe { lanes.rest(k) };
-        let root = lanes.root[k] as usize;
-        let mut free = usize::MAX;
-        let items_left = match self.in_default {
-            true => &mut free,
-            false => &mut self.scratch.items_left[root],
-        };
-        let space = &mut self.columns.spaces[child];
-        let start = space.local;
-        let opened = read::block::<Swar>(rest).and_then(|(count, n)| {
-            charge(count, bytes_min, rest.len() - n, items_left, self.limits).map(|c| (c, n))
-        });
-        let count = match opened {
-            Ok((count, n)) if space.committed + start + count <= i32::MAX as usize => {
-                lanes.advance(k, n);
-                count
-            }
-            Ok(_) => {
-                lanes.kill(k, &mut self.scratch.dead);
-                self.scratch.dead[root] = DEAD_FULL;
-                0
-            }
-            Err(_) => {
-                lanes.kill(k, &mut self.scratch.dead);
-                0
-            }
-        };
-        space.local += count;
-        (start as u32, count as u32)
-    }
-
-    /// The items of all lanes' arrays, one round of items after the other.
-    ///
-    /// # Safety
-    ///
-    /// As [`Self::run`].
-    #[expect(unsafe_code)]
-    unsafe fn list(
-        &mut self,
-        list: ColId,
-        child: SpaceId,
-        bytes_min: usize,
-        item: BlockId,
-        lanes: &mut Lanes,
-    ) {
-        let mut subset = self.subset();
-        let mut open = std::mem::take(&mut subset.marks);
-        open.clear();
-        for k in lanes.all() {
-            // SAFETY: as the caller's.
-            let (start, count) = unsafe { self.open_block(lanes, k, child, bytes_min) };
-            let d = lanes.place(k);
-            self.columns.raws[list].starts[d] = start;
-            self.columns.raws[list].counts[d] = count;
-            if count > 0 {
-                subset.push(lanes, k, start);
-                subset.left.push(count);
-                open.push(k as u32);
-            }
-        }
-        while !open.is_empty() {
-            self.make_room(child);
-            // SAFETY: there is room for what the block headers announced.
-            unsafe { self.rounds(item, &mut subset, lanes) };
-            subset.clear();
-            let mut still = 0;
-            for i in 0..open.len() {
-                let k = open[i] as usize;
-                // SAFETY: as the caller's.
-                let (start, count) = unsafe { self.open_block(lanes, k, child, bytes_min) };
-                if count > 0 {
-                    let row = lanes.place(k) as u32;
-                    self.columns.raws[list]
-                        .pieces
-                        .push(Piece { row, start, count });
-                    subset.push(lanes, k, start);
-                    subset.left.push(count);
-                    open[still] = k as u32;
-                    still += 1;
-                }
-            }
-            open.truncate(still);
-        }
-        subset.marks = open;
-        self.scratch.subsets.push(subset);
-    }
-
-    pub(crate) fn make_room(&mut self, space: SpaceId) {
-        let rows = self.columns.spaces[space].local;
-        self.columns.make_room(space, rows);
-        let Columns { raws, spaces, .. } = self.columns;
-        for &col in &spaces[space].cols {
-            if !matches!(raws[col].store, Store::Fixed(_)) {
-                raws[col].make_strip_room(rows);
-            }
-        }
-    }
-
-    /// Decodes the items of `subset`'s lanes: the first of each, the second of each, and so on.
-    /// The lanes with most items come first, so that each round's are the first so many.
-    ///
-    /// # Safety
-    ///
-    /// As [`Self::run`]; there is room for the items.
-    #[expect(unsafe_code)]
-    unsafe fn rounds(&mut self, item: BlockId, subset: &mut Subset, lanes: &mut Lanes) {
-        let mut sorted = self.subset();
-        while subset.lanes.len() > 0 {
-            let rounds = sorted.sort_from(subset);
-            let mut count = sorted.lanes.len();
-            for round in 0..rounds {
-                while sorted.left[count - 1] <= round {
-                    count -= 1;
-                }
-                sorted.lanes.limit(count);
-                sorted.lanes.shift = round;
-                // SAFETY: the lanes' rows are the caller's, their places within the room made.
-                unsafe { self.run(item, &mut sorted.lanes) };
-            }
-            subset.clear();
-            for i in 0..sorted.left.len() {
-                let k = sorted.parent[i] as usize;
-                if sorted.left[i] > rounds && !sorted.lanes.is_dead(i) {
-                    let dst = sorted.lanes.dst[i] + rounds;
-                    let (cur, end) = (sorted.lanes.cur[i], sorted.lanes.end[i]);
-                    subset.lanes.push(cur, end, dst, sorted.lanes.root[i]);
-                    subset.parent.push(k as u32);
-                    subset.left.push(sorted.left[i] - rounds);
-                } else {
-                    sorted.write_back(i, lanes);
-                }
-            }
-        }
-        self.scratch.subsets.push(sorted);
     }
 }

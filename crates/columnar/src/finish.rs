@@ -50,9 +50,9 @@ impl Columns {
     /// # Safety
     ///
     /// The messages (and texts) that the strip's slots point into are borrowed, and every row that
-    /// is not dead was decoded to its end. The machine has the instruction set.
+    /// is not dead was decoded to its end.
     #[expect(unsafe_code)]
-    pub(crate) unsafe fn finish_strip(&mut self, set: InstructionSet, dead: &mut [u8]) {
+    pub(crate) unsafe fn finish_strip(&mut self, dead: &mut [u8]) {
         let mut selections = std::mem::take(&mut self.selections);
         self.raws
             .iter_mut()
@@ -60,7 +60,7 @@ impl Columns {
         loop {
             self.select(dead, &mut selections);
             // SAFETY: as the caller's.
-            if unsafe { self.gather(set, &selections, dead) } {
+            if unsafe { self.gather(&selections, dead) } {
                 break;
             }
             self.raws
@@ -107,12 +107,8 @@ impl Columns {
     ///
     /// As [`Self::finish_strip`].
     #[expect(unsafe_code)]
-    unsafe fn gather(
-        &mut self,
-        set: InstructionSet,
-        selections: &[Selection],
-        dead: &mut [u8],
-    ) -> bool {
+    unsafe fn gather(&mut self, selections: &[Selection], dead: &mut [u8]) -> bool {
+        let set = self.set;
         let mut good = true;
         for col in 0..self.raws.len() {
             let Store::Slots { utf8 } = self.raws[col].store else {

@@ -38,6 +38,7 @@ mod exec;
 mod finish;
 mod kernels;
 mod layout;
+mod lists;
 mod options;
 mod plan;
 mod walk;

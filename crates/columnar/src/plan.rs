@@ -42,17 +42,21 @@ pub(crate) enum Op {
         bytes_min: usize,
         item: BlockId,
     },
-    /// A field that isn't sent: `inner` reads these bytes (from [`TAIL`] on) for every row.
+    /// A field that isn't sent: `inner` reads these bytes (from [`TAIL`] on) for every row, or for
+    /// one of them whose values in the stores `same` are then the others' as well.
     Default {
         bytes: Arc<[u8]>,
         inner: BlockId,
+        same: Option<Vec<ColId>>,
     },
     /// A value without columns of its own, written as text.
     Text {
         node: NodeId,
         col: ColId,
     },
-    /// Anything that is dropped and isn't a leaf.
+    /// Values that are dropped, one after the other.
+    Skips(Vec<Leaf>),
+    /// Anything else that is dropped.
     Skip(TypeId),
 }
 
@@ -209,10 +213,13 @@ impl<'a> Compiler<'a> {
         let mut padded = vec![0; TAIL];
         padded.extend_from_slice(bytes);
         let inner = self.block(inner);
-        ops.push(Op::Default {
-            bytes: padded.into(),
-            inner,
-        });
+        let mut cols = Vec::new();
+        collect(column, &mut cols);
+        let is_list = |&col: &ColId| matches!(self.layout.stores[col].store, Store::List { .. });
+        // Lists have items of their own in every row.
+        let same = (!cols.iter().any(is_list)).then_some(cols);
+        let bytes = padded.into();
+        ops.push(Op::Default { bytes, inner, same });
     }
 
     fn value(&mut self, id: NodeId, column: &'a Column, ops: &mut Vec<Op>) {
@@ -269,9 +276,9 @@ impl<'a> Compiler<'a> {
 
     fn union(&mut self, members: &[Option<NodeId>], column: &'a Column, ops: &mut Vec<Op>) {
         let is_null = |m: Option<NodeId>| m.is_some_and(|m| matches!(self.node(m), Node::Null));
-        let other = match *members {
-            [a, Some(b)] if a.is_none() || is_null(a) => Some((0, a, b)),
-            [Some(a), b] if b.is_none() || is_null(b) => Some((1, b, a)),
+        let other = match members {
+            &[a, Some(b)] if a.is_none() || is_null(a) => Some((0, a, b)),
+            &[Some(a), b] if b.is_none() || is_null(b) => Some((1, b, a)),
             _ => None,
         };
         let Some((null, null_node, value)) = other else {
@@ -381,16 +388,18 @@ impl<'a> Compiler<'a> {
 
     /// Drops a value of the writer's type.
     fn skip(&mut self, ty: TypeId, ops: &mut Vec<Op>) {
-        let leaf = |kind, nulls| {
-            Op::Leaf(Leaf {
-                kind,
-                nulls,
-                col: None,
-                valid: None,
-            })
+        let leaf = |kind, nulls| Leaf {
+            kind,
+            nulls,
+            col: None,
+            valid: None,
+        };
+        let mut push = |leaf| match ops.last_mut() {
+            Some(Op::Skips(leaves)) => leaves.push(leaf),
+            _ => ops.push(Op::Skips(vec![leaf])),
         };
         if let Some(kind) = self.skip_leaf(ty) {
-            ops.push(leaf(kind, None));
+            push(leaf(kind, None));
             return;
         }
         match self.writer.kind_of(ty) {
@@ -404,20 +413,20 @@ impl<'a> Compiler<'a> {
             }
             Kind::Union(members) => {
                 let is_null = |t: TypeId| matches!(self.writer.kind_of(t), Kind::Null);
-                let (null, value) = match *members.as_slice() {
-                    [a, b] if is_null(a) => (0, b),
-                    [a, b] if is_null(b) => (1, a),
+                let (null, value) = match members.as_slice() {
+                    &[a, b] if is_null(a) => (0, b),
+                    &[a, b] if is_null(b) => (1, a),
                     _ => return ops.push(Op::Skip(ty)),
                 };
                 match self.skip_leaf(value) {
-                    Some(kind) => ops.push(leaf(
-                        kind,
-                        Some(Nulls {
+                    Some(kind) => {
+                        let nulls = Nulls {
                             value: 2 * (1 - null),
                             null: 2 * null,
                             allowed: true,
-                        }),
-                    )),
+                        };
+                        push(leaf(kind, Some(nulls)));
+                    }
                     None => ops.push(Op::Skip(ty)),
                 }
             }

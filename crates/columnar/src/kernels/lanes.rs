@@ -65,11 +65,12 @@ impl Lanes {
         self.len = len;
     }
 
-    /// Makes lane `k` a copy of lane `from_k` of another set.
-    pub(crate) fn set(&mut self, k: usize, from: &Self, from_k: usize) {
+    /// Makes lane `k` a copy of lane `from_k` of another set, but for its place.
+    #[inline]
+    pub(crate) fn set(&mut self, k: usize, from: &Self, from_k: usize, dst: u32) {
         self.cur[k] = from.cur[from_k];
         self.end[k] = from.end[from_k];
-        self.dst[k] = from.dst[from_k];
+        self.dst[k] = dst;
         self.root[k] = from.root[from_k];
     }
 
@@ -137,6 +138,11 @@ impl Lanes {
         *dead = (*dead).max(1);
         self.cur[k] = ZEROS.as_ptr();
         self.end[k] = dead_end();
+    }
+
+    /// The cursor and end of a row that is refused from the start.
+    pub(crate) fn dead_row() -> (*const u8, *const u8) {
+        (ZEROS.as_ptr(), dead_end())
     }
 
     pub(crate) fn is_dead(&self, k: usize) -> bool {

@@ -24,6 +24,19 @@ pub(crate) struct Leaf {
     pub(crate) valid: Option<ColId>,
 }
 
+impl Leaf {
+    /// The bytes of a value that is kept as it is sent, if it is one.
+    pub(crate) fn copied(&self) -> Option<usize> {
+        match self.kind {
+            _ if self.nulls.is_some() => None,
+            LeafKind::Scalar(Scalar::Float) => Some(4),
+            LeafKind::Scalar(Scalar::Double) => Some(8),
+            LeafKind::Scalar(Scalar::Fixed(size)) if size > 0 => Some(size),
+            _ => None,
+        }
+    }
+}
+
 /// The member indices of a union of two, as the single bytes they are sent as.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Nulls {
@@ -145,7 +158,9 @@ pub(crate) unsafe fn leaf(
     // SAFETY: the caller's promises are the callees' conditions.
     unsafe {
         match set {
-            InstructionSet::Portable => scalar::leaf::<read::Swar>(leaf, lanes, range, out, dead),
+            InstructionSet::Portable => {
+                scalar::leaf::<read::Swar, false>(leaf, lanes, range, &[], out, dead)
+            }
             #[cfg(target_arch = "x86_64")]
             InstructionSet::Bmi2 => x86_64::bmi2::leaf(leaf, lanes, range, out, dead),
             // A group of one or two is slower than two rows.
@@ -155,6 +170,64 @@ pub(crate) unsafe fn leaf(
             }
             #[cfg(target_arch = "x86_64")]
             InstructionSet::Avx512 => x86_64::avx512::leaf(leaf, lanes, out, dead),
+        }
+    }
+}
+
+/// Steps every lane over several values that are dropped.
+///
+/// # Safety
+///
+/// As [`leaf`]; all leaves are skips.
+#[expect(unsafe_code)]
+pub(crate) unsafe fn skips(
+    set: InstructionSet,
+    leaves: &[Leaf],
+    lanes: &mut Lanes,
+    dead: &mut [u8],
+) {
+    let nowhere = Out {
+        data: std::ptr::null_mut(),
+        lens: std::ptr::null_mut(),
+        valid: std::ptr::null_mut(),
+    };
+    // SAFETY: the caller's promises are the callees' conditions; skips write nothing.
+    unsafe {
+        match set {
+            #[cfg(target_arch = "x86_64")]
+            InstructionSet::Avx512 => x86_64::avx512_skip::skips(leaves, lanes, dead),
+            _ => leaves
+                .iter()
+                .for_each(|one| leaf(set, one, lanes, nowhere, dead)),
+        }
+    }
+}
+
+/// Decodes one leaf of every lane, `left` times each, one after the other.
+///
+/// # Safety
+///
+/// As [`leaf`], and so for the places that follow each lane's.
+#[expect(unsafe_code)]
+pub(crate) unsafe fn leaf_runs(
+    set: InstructionSet,
+    leaf: &Leaf,
+    lanes: &mut Lanes,
+    left: &[u32],
+    out: Out,
+    dead: &mut [u8],
+) {
+    let range = lanes.all();
+    // SAFETY: the caller's promises are the callees' conditions.
+    unsafe {
+        match set {
+            #[cfg(target_arch = "x86_64")]
+            InstructionSet::Bmi2 | InstructionSet::Avx512 => {
+                x86_64::bmi2::leaf_runs(leaf, lanes, left, out, dead);
+            }
+            InstructionSet::Portable => {
+                scalar::leaf::<read::Swar, true>(leaf, lanes, range, left, out, dead);
+            }
         }
     }
 }
@@ -185,4 +258,35 @@ pub(crate) unsafe fn copy_slots(
             _ => scalar::copy_slots(ptrs, lens, to, offset, offsets),
         }
     }
+}
+
+/// Bytes of 0 and 1 to bits, 64 at a time, the first in the lowest bit. Returns how many are 1.
+///
+/// # Safety
+///
+/// The machine has `set`.
+#[expect(unsafe_code)]
+pub(crate) unsafe fn pack(set: InstructionSet, bytes: &[[u8; 64]], bits: &mut [u64]) -> usize {
+    debug_assert_eq!(bytes.len(), bits.len());
+    match set {
+        // SAFETY: the caller's promise.
+        #[cfg(target_arch = "x86_64")]
+        InstructionSet::Avx512 => unsafe { x86_64::avx512::pack(bytes, bits) },
+        _ => scalar::pack(bytes, bits),
+    }
+}
+
+/// Asks for a row's first bytes to be brought near before they are decoded.
+#[inline(always)]
+#[expect(unsafe_code)]
+pub(crate) fn prefetch(row: &[u8]) {
+    /// Of a longer row, the machine's own prefetcher brings the rest.
+    const LINES_MAX: usize = 8;
+    #[cfg(all(target_arch = "x86_64", not(miri)))]
+    for line in row.chunks(64).take(LINES_MAX) {
+        use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+        // SAFETY: SSE is part of x86-64, and a prefetch reads nothing.
+        unsafe { _mm_prefetch::<_MM_HINT_T0>(line.as_ptr().cast()) };
+    }
+    let _ = (row, LINES_MAX);
 }

@@ -5,32 +5,34 @@
 use std::ops::Range;
 
 use super::read::{self, Compact, Read};
-use super::{Lanes, Leaf, LeafKind, Out};
+use super::{Lanes, Leaf, LeafKind, Nulls, Out};
 use crate::avro::resolve::Scalar;
 use crate::error::Reason;
 use crate::layout::NumberOut;
 
-/// Decodes `leaf` for the lanes in `range`.
+/// Decodes `leaf` for the lanes in `range`; with `RUNS`, as many times each as `left` says.
 ///
 /// # Safety
 ///
 /// As [`super::leaf`].
 #[inline(always)]
-pub(crate) unsafe fn leaf<C: Compact>(
+pub(crate) unsafe fn leaf<C: Compact, const RUNS: bool>(
     leaf: &Leaf,
     lanes: &mut Lanes,
     range: Range<usize>,
+    left: &[u32],
     out: Out,
     dead: &mut [u8],
 ) {
-    let mut run = Run {
+    let mut run = Run::<RUNS> {
+        left,
         leaf,
         lanes,
         range,
         out,
         dead,
     };
-    // SAFETY: for each of them, `put` writes at the lane's place, which the caller promised is within
+    // SAFETY (all of them): `put` writes at the lane's place, which the caller promised is within
     // the store, with the type that the plan gave the store for this kind.
     unsafe {
         match &leaf.kind {
@@ -65,7 +67,7 @@ pub(crate) unsafe fn leaf<C: Compact>(
                 |out, d| out.put_slot(d, &[]),
             ),
             LeafKind::DurationPart => run.each(
-                read::array::<4>,
+                |b| read::array::<4>(b),
                 |out, d, v| out.put(d, i64::from(u32::from_le_bytes(v))),
                 |out, d| out.put(d, 0i64),
             ),
@@ -104,7 +106,8 @@ impl Out {
     }
 }
 
-struct Run<'a> {
+struct Run<'a, const RUNS: bool> {
+    left: &'a [u32],
     leaf: &'a Leaf,
     lanes: &'a mut Lanes,
     range: Range<usize>,
@@ -112,7 +115,7 @@ struct Run<'a> {
     dead: &'a mut [u8],
 }
 
-impl Run<'_> {
+impl<const RUNS: bool> Run<'_, RUNS> {
     /// Reads and keeps a value of every lane, or a null.
     ///
     /// # Safety
@@ -126,55 +129,52 @@ impl Run<'_> {
         null: impl Fn(&Out, usize),
     ) {
         let out = self.out;
-        let Some(nulls) = self.leaf.nulls else {
-            for k in self.range.clone() {
-                // SAFETY: the rows are borrowed.
-                let rest = unsafe { self.lanes.rest(k) };
-                match read(rest) {
-                    Ok((value, n)) => {
-                        keep(&out, self.lanes.place(k), value);
-                        self.lanes.advance(k, n);
-                    }
-                    Err(_) => self.lanes.kill(k, self.dead),
-                }
-            }
-            return;
-        };
+        let nulls = self.leaf.nulls;
         for k in self.range.clone() {
             // SAFETY: the rows are borrowed.
-            let rest = unsafe { self.lanes.rest(k) };
-            let d = self.lanes.place(k);
-            let (tag, n) = match rest.first() {
-                Some(&tag) if tag == nulls.value || tag == nulls.null => (tag, 1),
-                _ => match read::member::<read::Swar>(rest, 2) {
-                    Ok((index, n)) => (index as u8 * 2, n),
+            let mut rest = unsafe { self.lanes.rest(k) };
+            let first = self.lanes.place(k);
+            let times = if RUNS { self.left[k] as usize } else { 1 };
+            for d in first..first + times {
+                let taken = match nulls {
+                    None => read(rest).map(|(value, n)| {
+                        keep(&out, d, value);
+                        n
+                    }),
+                    Some(nulls) => {
+                        let (valid, taken) = nullable(rest, nulls, &read);
+                        match taken {
+                            Ok((Some(value), n)) => {
+                                keep(&out, d, value);
+                                Ok(n)
+                            }
+                            Ok((None, n)) => {
+                                null(&out, d);
+                                Ok(n)
+                            }
+                            Err(reason) => {
+                                null(&out, d);
+                                Err(reason)
+                            }
+                        }
+                        .inspect(|_| {
+                            if !out.valid.is_null() {
+                                // SAFETY: the place is within the store.
+                                unsafe { out.valid.add(d).write(u8::from(valid)) };
+                            }
+                        })
+                    }
+                };
+                match taken {
+                    Ok(n) => rest = &rest[n..],
                     Err(_) => {
                         self.lanes.kill(k, self.dead);
-                        continue;
+                        break;
                     }
-                },
-            };
-            let valid = tag == nulls.value;
-            let taken = if valid {
-                read(&rest[n..]).map(|(value, m)| {
-                    keep(&out, d, value);
-                    n + m
-                })
-            } else {
-                null(&out, d);
-                if nulls.allowed {
-                    Ok(n)
-                } else {
-                    Err(Reason::UnknownMember(0))
                 }
-            };
-            if !out.valid.is_null() {
-                // SAFETY: the place is within the store.
-                unsafe { out.valid.add(d).write(u8::from(valid)) };
             }
-            match taken {
-                Ok(n) => self.lanes.advance(k, n),
-                Err(_) => self.lanes.kill(k, self.dead),
+            if !self.lanes.is_dead(k) {
+                self.lanes.cur[k] = rest.as_ptr();
             }
         }
     }
@@ -184,7 +184,7 @@ impl Run<'_> {
     /// As [`super::leaf`].
     #[inline(always)]
     unsafe fn scalar<C: Compact>(&mut self, scalar: Scalar) {
-        // SAFETY: for each of them, see `leaf`.
+        // SAFETY (all of them): see `leaf`.
         unsafe {
             match scalar {
                 Scalar::Boolean => self.each(
@@ -235,17 +235,17 @@ impl Run<'_> {
                     ),
                 },
                 Scalar::Float => self.each(
-                    read::array::<4>,
+                    |b| read::array::<4>(b),
                     |out, d, v| out.put(d, v),
                     |out, d| out.put(d, [0u8; 4]),
                 ),
                 Scalar::Double => self.each(
-                    read::array::<8>,
+                    |b| read::array::<8>(b),
                     |out, d, v| out.put(d, v),
                     |out, d| out.put(d, [0u8; 8]),
                 ),
                 Scalar::FloatAsDouble => self.each(
-                    read::array::<4>,
+                    |b| read::array::<4>(b),
                     |out, d, v| out.put(d, f64::from(f32::from_le_bytes(v))),
                     |out, d| out.put(d, 0f64),
                 ),
@@ -304,6 +304,29 @@ impl Run<'_> {
                 ),
             }
         }
+    }
+}
+
+/// Reads a union of a value and one other member: whether it is the value, and the value.
+#[inline(always)]
+fn nullable<'b, T>(
+    b: &'b [u8],
+    nulls: Nulls,
+    read: &impl Fn(&'b [u8]) -> Read<T>,
+) -> (bool, Read<Option<T>>) {
+    let (tag, n) = match b.first() {
+        Some(&tag) if tag == nulls.value || tag == nulls.null => (tag, 1),
+        _ => match read::member::<read::Swar>(b, 2) {
+            Ok((index, n)) => (index as u8 * 2, n),
+            Err(reason) => return (false, Err(reason)),
+        },
+    };
+    if tag == nulls.value {
+        return (true, read(&b[n..]).map(|(value, m)| (Some(value), n + m)));
+    }
+    match nulls.allowed {
+        true => (false, Ok((None, n))),
+        false => (false, Err(Reason::UnknownMember(usize::from(tag / 2)))),
     }
 }
 
@@ -416,4 +439,18 @@ unsafe fn twice_small(from: *const u8, to: *mut u8, len: usize) {
             *to.add(i) = *from.add(i);
         }
     }
+}
+
+/// As [`super::pack`].
+pub(crate) fn pack(bytes: &[[u8; 64]], bits: &mut [u64]) -> usize {
+    let mut ones = 0;
+    for (chunk, word) in bytes.iter().zip(bits) {
+        let (eights, _) = chunk.as_chunks::<8>();
+        *word = eights.iter().rev().fold(0, |word, eight| {
+            // The low bits of eight bytes, gathered into the product's highest byte.
+            word << 8 | u64::from_le_bytes(*eight).wrapping_mul(0x0102_0408_1020_4080) >> 56
+        });
+        ones += word.count_ones() as usize;
+    }
+    ones
 }

@@ -14,7 +14,7 @@ use crate::kernels::{Lanes, Leaf, LeafKind, Out, read};
 use crate::layout::NumberOut;
 
 /// Lanes in a group.
-const GROUP: usize = 8;
+pub(super) const GROUP: usize = 8;
 
 /// What a group's rows hold where the value begins (behind the union's tag, if there is one).
 struct Group {
@@ -240,6 +240,18 @@ unsafe fn number(
                     },
                 );
             }
+            (NumberOut::I64, 1) => {
+                drive::<false>(
+                    leaf,
+                    lanes,
+                    out,
+                    dead,
+                    |g| signed(g, most),
+                    |p, v| {
+                        put64(out.data, p, v.low);
+                    },
+                );
+            }
             (NumberOut::I64, _) => {
                 let factor = _mm512_set1_epi64(multiply);
                 let limit = _mm512_set1_epi64(i64::MAX / multiply);
@@ -397,7 +409,7 @@ unsafe fn drive<const ALL_BYTES: bool>(
 #[target_feature(
     enable = "avx2,bmi1,bmi2,lzcnt,popcnt,avx512f,avx512bw,avx512cd,avx512dq,avx512vl"
 )]
-unsafe fn odd_lanes(
+pub(super) unsafe fn odd_lanes(
     leaf: &Leaf,
     lanes: &mut Lanes,
     first: usize,
@@ -420,7 +432,7 @@ unsafe fn odd_lanes(
 /// For the lanes of `mask`: `at` is at most nine past `end - 8`, from where to `end` is borrowed.
 #[inline]
 #[target_feature(enable = "avx512f,avx512dq,avx512vl")]
-unsafe fn load(at: __m512i, end: __m512i, mask: __mmask8) -> __m512i {
+pub(super) unsafe fn load(at: __m512i, end: __m512i, mask: __mmask8) -> __m512i {
     let last = _mm512_sub_epi64(end, _mm512_set1_epi64(8));
     // SAFETY: every address that is loaded from is at most `end - 8`, and no row begins later
     // than eight bytes before its end.
@@ -563,13 +575,33 @@ fn boolean(g: &Group) -> Value {
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw,avx512cd,avx512dq,avx512vl")]
 fn symbol(g: &Group, count: usize) -> Value {
+    let v = unsigned(g);
+    let known = _mm512_cmplt_epu64_mask(v.low, _mm512_set1_epi64(count as i64));
+    Value {
+        ok: v.ok & known,
+        ..v
+    }
+}
+
+/// A number that isn't negative: a length or an index, nearly always of one byte.
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw,avx512cd,avx512dq,avx512vl")]
+fn unsigned(g: &Group) -> Value {
+    let sign_or_more = _mm512_set1_epi64(0x81);
+    if _mm512_mask_test_epi64_mask(g.present, g.bytes, sign_or_more) == 0 {
+        let byte = _mm512_and_si512(g.bytes, _mm512_set1_epi64(0x7f));
+        return Value {
+            len: _mm512_set1_epi64(1),
+            ok: 0xff,
+            low: _mm512_srli_epi64::<1>(byte),
+            high: g.at,
+        };
+    }
     let v = varint(g, u64::MAX);
     let even = _mm512_testn_epi64_mask(v.low, _mm512_set1_epi64(1));
-    let low = _mm512_srli_epi64::<1>(v.low);
-    let known = _mm512_cmplt_epu64_mask(low, _mm512_set1_epi64(count as i64));
     Value {
-        low,
-        ok: v.ok & even & known,
+        low: _mm512_srli_epi64::<1>(v.low),
+        ok: v.ok & even,
         ..v
     }
 }
@@ -578,14 +610,11 @@ fn symbol(g: &Group, count: usize) -> Value {
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw,avx512cd,avx512dq,avx512vl")]
 fn bytes(g: &Group) -> Value {
-    let v = varint(g, u64::MAX);
-    let even = _mm512_testn_epi64_mask(v.low, _mm512_set1_epi64(1));
-    let low = _mm512_srli_epi64::<1>(v.low);
+    let v = unsigned(g);
     Value {
-        len: _mm512_add_epi64(v.len, low),
-        ok: v.ok & even,
-        low,
+        len: _mm512_add_epi64(v.len, v.low),
         high: _mm512_add_epi64(g.at, v.len),
+        ..v
     }
 }
 
@@ -718,6 +747,23 @@ unsafe fn put8(to: *mut u8, place: &Place, bits: __mmask8) {
             }
         }
     }
+}
+
+/// Bytes of 0 and 1 to bits, 64 at a time; returns how many are 1.
+///
+/// # Safety
+///
+/// The machine has what the attribute lists.
+#[target_feature(enable = "popcnt,avx512f,avx512bw")]
+pub(crate) unsafe fn pack(bytes: &[[u8; 64]], bits: &mut [u64]) -> usize {
+    let mut ones = 0;
+    for (chunk, word) in bytes.iter().zip(bits) {
+        // SAFETY: a chunk is 64 bytes.
+        let v = unsafe { _mm512_loadu_si512(chunk.as_ptr().cast()) };
+        *word = _mm512_test_epi8_mask(v, v);
+        ones += word.count_ones() as usize;
+    }
+    ones
 }
 
 /// Copies the `lens.len()` slots at `ptrs` one behind the other to `to`, with the offset behind

@@ -32,5 +32,21 @@ pub(crate) unsafe fn leaf(
     dead: &mut [u8],
 ) {
     // SAFETY: the caller's promises are the callee's conditions.
-    unsafe { scalar::leaf::<Pext>(leaf, lanes, range, out, dead) }
+    unsafe { scalar::leaf::<Pext, false>(leaf, lanes, range, &[], out, dead) }
+}
+
+/// # Safety
+///
+/// As [`crate::kernels::leaf_runs`]; the machine has what [`leaf`] asks for.
+#[target_feature(enable = "avx2,bmi1,bmi2,lzcnt,popcnt")]
+pub(crate) unsafe fn leaf_runs(
+    leaf: &Leaf,
+    lanes: &mut Lanes,
+    left: &[u32],
+    out: Out,
+    dead: &mut [u8],
+) {
+    let range = lanes.all();
+    // SAFETY: the caller's promises are the callee's conditions.
+    unsafe { scalar::leaf::<Pext, true>(leaf, lanes, range, left, out, dead) }
 }

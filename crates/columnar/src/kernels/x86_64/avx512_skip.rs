@@ -1,0 +1,147 @@
+//! Steps over several values in a row, eight rows at a time: the cursors stay in a register from one
+//! value to the next, and nothing is compacted that nobody keeps.
+
+#![expect(unsafe_code)]
+
+use std::arch::x86_64::*;
+
+use super::avx512::{GROUP, load, odd_lanes};
+use crate::kernels::{Lanes, Leaf, LeafKind, Out};
+
+/// As [`crate::kernels::skips`].
+///
+/// # Safety
+///
+/// As [`crate::kernels::leaf`]; the machine has what the attribute lists.
+#[target_feature(
+    enable = "avx2,bmi1,bmi2,lzcnt,popcnt,avx512f,avx512bw,avx512cd,avx512dq,avx512vl"
+)]
+pub(crate) unsafe fn skips(leaves: &[Leaf], lanes: &mut Lanes, dead: &mut [u8]) {
+    let one = _mm512_set1_epi64(1);
+    let count = lanes.len();
+    let mut first = 0;
+    while first < count {
+        let left = count - first;
+        let mask: __mmask8 = if left >= GROUP { 0xff } else { (1 << left) - 1 };
+        // SAFETY: (all of them) the masked loads and stores stay within the vectors' `count`
+        // elements; `load` is given rows with TAIL bytes before their end; the rest is the
+        // caller's promise.
+        let (cur_at, end_at) = unsafe {
+            (
+                lanes.cur.as_mut_ptr().add(first).cast::<i64>(),
+                lanes.end.as_ptr().add(first).cast::<i64>(),
+            )
+        };
+        let mut cur = unsafe { _mm512_maskz_loadu_epi64(mask, cur_at) };
+        let mut end = unsafe { _mm512_maskz_loadu_epi64(mask, end_at) };
+        for leaf in leaves {
+            let head = unsafe { load(cur, end, mask) };
+            let (bytes, present, absent, tag_len) = match leaf.nulls {
+                None => (head, mask, 0, _mm512_setzero_si512()),
+                Some(nulls) => {
+                    let tag = _mm512_and_si512(head, _mm512_set1_epi64(0xff));
+                    let value = _mm512_set1_epi64(i64::from(nulls.value));
+                    let null = _mm512_set1_epi64(i64::from(nulls.null));
+                    let unknown = _mm512_set1_epi64(0xff << 56);
+                    let bytes = _mm512_or_si512(_mm512_srli_epi64::<8>(head), unknown);
+                    let present = _mm512_mask_cmpeq_epi64_mask(mask, tag, value);
+                    let absent = _mm512_mask_cmpeq_epi64_mask(mask, tag, null);
+                    (bytes, present, if nulls.allowed { absent } else { 0 }, one)
+                }
+            };
+            let (mut len, mut ok) = length(&leaf.kind, bytes, present);
+            let longer = present & !ok;
+            if longer != 0 && matches!(leaf.kind, LeafKind::SkipLong) {
+                // Behind a tag only seven bytes were there.
+                let at = _mm512_add_epi64(cur, tag_len);
+                let all = unsafe { load(at, end, longer) };
+                let (len_all, ok_all) = length(&leaf.kind, all, longer);
+                len = _mm512_mask_mov_epi64(len, longer, len_all);
+                ok |= ok_all & longer;
+            }
+            let taken = _mm512_mask_add_epi64(tag_len, present, tag_len, len);
+            let good = (ok & present) | absent;
+            let good = _mm512_mask_cmple_epu64_mask(good, taken, _mm512_sub_epi64(end, cur));
+            cur = _mm512_mask_add_epi64(cur, good, cur, taken);
+            let odd = mask & !good;
+            if odd != 0 {
+                let nowhere = Out {
+                    data: std::ptr::null_mut(),
+                    lens: std::ptr::null_mut(),
+                    valid: std::ptr::null_mut(),
+                };
+                unsafe {
+                    _mm512_mask_storeu_epi64(cur_at, mask, cur);
+                    odd_lanes(leaf, lanes, first, odd, nowhere, dead);
+                    cur = _mm512_maskz_loadu_epi64(mask, cur_at);
+                    end = _mm512_maskz_loadu_epi64(mask, end_at);
+                }
+            }
+        }
+        unsafe { _mm512_mask_storeu_epi64(cur_at, mask, cur) };
+        first += GROUP;
+    }
+}
+
+/// How long the values are, and which lanes' are right.
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw,avx512cd,avx512dq,avx512vl")]
+fn length(kind: &LeafKind, bytes: __m512i, present: __mmask8) -> (__m512i, __mmask8) {
+    let one = _mm512_set1_epi64(1);
+    match *kind {
+        LeafKind::SkipFixed(size) => (_mm512_set1_epi64(size as i64), 0xff),
+        LeafKind::SkipBoolean => {
+            let not_boolean = _mm512_set1_epi64(0xfe);
+            (one, _mm512_testn_epi64_mask(bytes, not_boolean))
+        }
+        LeafKind::SkipBytes => {
+            // Up to 63 bytes; what is longer is the row-by-row code's.
+            let short = _mm512_testn_epi64_mask(bytes, _mm512_set1_epi64(0x81));
+            if present & !short == 0 {
+                let byte = _mm512_and_si512(bytes, _mm512_set1_epi64(0x7f));
+                return (_mm512_add_epi64(_mm512_srli_epi64::<1>(byte), one), short);
+            }
+            let (mask, len, ok) = varint(bytes);
+            // Two bytes of length, then: up to 8,191 bytes.
+            let two = _mm512_mask_cmple_epu64_mask(ok, len, _mm512_set1_epi64(2));
+            let even = _mm512_testn_epi64_mask(bytes, one);
+            let x = _mm512_and_si512(bytes, mask);
+            let low = _mm512_and_si512(x, _mm512_set1_epi64(0x7f));
+            let high = _mm512_and_si512(x, _mm512_set1_epi64(0x7f00));
+            let z = _mm512_or_si512(low, _mm512_srli_epi64::<1>(high));
+            (_mm512_add_epi64(_mm512_srli_epi64::<1>(z), len), two & even)
+        }
+        LeafKind::SkipEnum(count) => {
+            let short = _mm512_testn_epi64_mask(bytes, _mm512_set1_epi64(0x81));
+            let byte = _mm512_and_si512(bytes, _mm512_set1_epi64(0x7f));
+            let limit = _mm512_set1_epi64(2 * count as i64);
+            (one, _mm512_mask_cmplt_epu64_mask(short, byte, limit))
+        }
+        LeafKind::SkipInt => {
+            let (mask, len, ok) = varint(bytes);
+            // Value bits beyond the 32nd.
+            let beyond = _mm512_set1_epi64(0x7f7f_7f70_0000_0000);
+            let x = _mm512_and_si512(bytes, mask);
+            (len, _mm512_mask_testn_epi64_mask(ok, x, beyond))
+        }
+        // Longs; everything else is no skip and never comes here.
+        _ => {
+            let (_, len, ok) = varint(bytes);
+            (len, ok)
+        }
+    }
+}
+
+/// The bits of the varint, its length, and the lanes where it ends within the bytes.
+#[inline]
+#[target_feature(enable = "avx512f,avx512cd,avx512dq")]
+fn varint(bytes: __m512i) -> (__m512i, __m512i, __mmask8) {
+    let stop = _mm512_andnot_si512(bytes, _mm512_set1_epi8(i8::MIN));
+    let mask = _mm512_xor_si512(stop, _mm512_add_epi64(stop, _mm512_set1_epi64(-1)));
+    let bits = _mm512_sub_epi64(_mm512_set1_epi64(64), _mm512_lzcnt_epi64(mask));
+    (
+        mask,
+        _mm512_srli_epi64::<3>(bits),
+        _mm512_test_epi64_mask(stop, stop),
+    )
+}

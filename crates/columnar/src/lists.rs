@@ -1,0 +1,308 @@
+//! Arrays and maps of a strip: the first items of all its rows, then the second items, and so on.
+
+use crate::columns::{Columns, Piece};
+use crate::error::Reason;
+use crate::exec::{DEAD_FULL, Strip};
+use crate::kernels::read::{self, Swar};
+use crate::kernels::{self, Lanes, Out};
+use crate::layout::{ColId, SpaceId, Store};
+use crate::options::EMPTY_ITEM_WEIGHT;
+use crate::plan::{BlockId, Op};
+use crate::walk::charge;
+
+/// Rounds of items between two sortings of a list's lanes.
+const ROUNDS_MAX: u32 = 64;
+/// With fewer rows than this left, an array of single values is read row after row.
+const ROWS_FEW: usize = 6;
+
+/// What a list's decoding needs, kept from list to list.
+#[derive(Debug, Default)]
+pub(crate) struct ListScratch {
+    /// Of each lane's block: items still to come, and where the next of them goes.
+    left: Vec<u32>,
+    start: Vec<u32>,
+    /// Lanes with a block open.
+    open: Vec<u32>,
+    /// The open lanes, those with most items left first.
+    sorted: Lanes,
+    parent: Vec<u32>,
+    sorted_left: Vec<u32>,
+}
+
+impl ListScratch {
+    /// Sorts the lanes that have items left; beyond [`ROUNDS_MAX`] items, in any order. Returns
+    /// for how many rounds that order holds.
+    fn sort(&mut self, lanes: &Lanes) -> u32 {
+        let key = |left: u32| left.min(ROUNDS_MAX) as usize;
+        let mut next = [0usize; ROUNDS_MAX as usize + 1];
+        for &k in &self.open {
+            next[key(self.left[k as usize])] += 1;
+        }
+        next[0] = 0;
+        let (mut count, mut rounds) = (0, 0);
+        for left in (1..next.len()).rev() {
+            let these = std::mem::replace(&mut next[left], count);
+            count += these;
+            if these > 0 && rounds == 0 {
+                rounds = left as u32;
+            }
+        }
+        self.sorted.resize(count);
+        self.parent.resize(count, 0);
+        self.sorted_left.resize(count, 0);
+        for &k in &self.open {
+            let lane = k as usize;
+            let left = self.left[lane];
+            if left > 0 {
+                let to = next[key(left)];
+                next[key(left)] += 1;
+                self.sorted.set(to, lanes, lane, self.start[lane]);
+                self.parent[to] = k;
+                self.sorted_left[to] = left;
+            }
+        }
+        rounds
+    }
+
+    /// Takes what `rounds` rounds did to the sorted lanes back to where they came from.
+    fn unsort(&mut self, rounds: u32, lanes: &mut Lanes) {
+        for (i, &k) in self.parent.iter().enumerate() {
+            let k = k as usize;
+            lanes.cur[k] = self.sorted.cur[i];
+            lanes.end[k] = self.sorted.end[i];
+            let done = rounds.min(self.left[k]);
+            self.start[k] += done;
+            self.left[k] = if self.sorted.is_dead(i) {
+                0
+            } else {
+                self.left[k] - done
+            };
+        }
+    }
+}
+
+impl Strip<'_> {
+    /// The items of all lanes' arrays.
+    ///
+    /// # Safety
+    ///
+    /// As [`Self::run`].
+    #[expect(unsafe_code)]
+    pub(crate) unsafe fn list(
+        &mut self,
+        list: ColId,
+        child: SpaceId,
+        bytes_min: usize,
+        item: BlockId,
+        lanes: &mut Lanes,
+    ) {
+        let mut s = self.scratch.lists.pop().unwrap_or_default();
+        s.open.clear();
+        s.left.resize(lanes.len(), 0);
+        s.start.resize(lanes.len(), 0);
+        for k in lanes.all() {
+            // SAFETY: as the caller's.
+            let (start, count) = unsafe { self.open_block(lanes, k, child, bytes_min) };
+            let d = lanes.place(k);
+            let raw = &mut self.columns.raws[list];
+            raw.starts[d] = start;
+            raw.counts[d] = count;
+            s.start[k] = start;
+            s.left[k] = count;
+            if count > 0 {
+                s.open.push(k as u32);
+            }
+        }
+        while !s.open.is_empty() {
+            self.make_room(child);
+            // SAFETY: there is room for what the block headers announced.
+            unsafe { self.items(item, &mut s, lanes) };
+            let mut still = 0;
+            for i in 0..s.open.len() {
+                let k = s.open[i] as usize;
+                // SAFETY: as the caller's.
+                let (start, count) = unsafe { self.open_block(lanes, k, child, bytes_min) };
+                if count > 0 {
+                    let row = lanes.place(k) as u32;
+                    let raw = &mut self.columns.raws[list];
+                    raw.pieces.push(Piece { row, start, count });
+                    s.start[k] = start;
+                    s.left[k] = count;
+                    s.open[still] = k as u32;
+                    still += 1;
+                }
+            }
+            s.open.truncate(still);
+        }
+        self.scratch.lists.push(s);
+    }
+
+    /// Reads a block's header of lane `k`: where its items go and how many there are.
+    ///
+    /// # Safety
+    ///
+    /// As [`Self::run`].
+    #[inline]
+    #[expect(unsafe_code)]
+    unsafe fn open_block(
+        &mut self,
+        lanes: &mut Lanes,
+        k: usize,
+        child: SpaceId,
+        bytes_min: usize,
+    ) -> (u32, u32) {
+        // SAFETY: the rows are borrowed.
+        let rest = unsafe { lanes.rest(k) };
+        let root = lanes.root[k] as usize;
+        let space = &mut self.columns.spaces[child];
+        let start = space.local;
+        match rest.first() {
+            Some(0) => {
+                lanes.advance(k, 1);
+                return (start as u32, 0);
+            }
+            // Up to 63 items, by far the commonest: as below, without its divisions into cases.
+            Some(&byte) if byte & 0x81 == 0 && !self.in_default && bytes_min > 0 => {
+                let count = usize::from(byte / 2);
+                let items_left = &mut self.scratch.items_left[root];
+                let fits = count * bytes_min < rest.len() && count <= *items_left;
+                if fits && space.committed + start + count <= i32::MAX as usize {
+                    *items_left -= count;
+                    space.local += count;
+                    lanes.advance(k, 1);
+                    return (start as u32, count as u32);
+                }
+            }
+            _ => {}
+        }
+        let mut free = usize::MAX / EMPTY_ITEM_WEIGHT;
+        let items_left = match self.in_default {
+            true => &mut free,
+            false => &mut self.scratch.items_left[root],
+        };
+        let opened = read::block::<Swar>(rest).and_then(|(count, n)| {
+            charge(count, bytes_min, rest.len() - n, items_left, self.limits).map(|c| (c, n))
+        });
+        let count = match opened {
+            Ok((count, n)) if space.committed + start + count <= i32::MAX as usize => {
+                lanes.advance(k, n);
+                count
+            }
+            refused => {
+                lanes.kill(k, &mut self.scratch.dead);
+                if refused.is_ok() {
+                    self.scratch.dead[root] = DEAD_FULL;
+                }
+                0
+            }
+        };
+        space.local += count;
+        (start as u32, count as u32)
+    }
+
+    /// Makes room for the strip's rows in every store of `space`.
+    fn make_room(&mut self, space: SpaceId) {
+        let rows = self.columns.spaces[space].local;
+        self.columns.make_room(space, rows);
+        let Columns { raws, spaces, .. } = self.columns;
+        for &col in &spaces[space].cols {
+            raws[col].make_strip_room(rows);
+        }
+    }
+
+    /// Decodes the items of the open blocks.
+    ///
+    /// # Safety
+    ///
+    /// As [`Self::run`]; there is room for the items.
+    #[expect(unsafe_code)]
+    unsafe fn items(&mut self, item: BlockId, s: &mut ListScratch, lanes: &mut Lanes) {
+        let plan = self.plan;
+        let block = &plan.blocks[item];
+        if let [Op::Leaf(leaf)] = block.as_slice() {
+            let out = self.columns.out(leaf.col, leaf.valid);
+            let width = leaf.col.and_then(|col| match self.columns.raws[col].store {
+                Store::Fixed(width) => leaf.copied().filter(|&size| size == width),
+                _ => None,
+            });
+            // SAFETY: as the caller's.
+            unsafe {
+                if let Some(width) = width {
+                    copy_items(width, s, lanes, out, &mut self.scratch.dead);
+                    return;
+                }
+                if s.open.len() < ROWS_FEW {
+                    s.sort(lanes);
+                    let dead = &mut self.scratch.dead;
+                    kernels::leaf_runs(self.set, leaf, &mut s.sorted, &s.sorted_left, out, dead);
+                    s.unsort(u32::MAX, lanes);
+                    return;
+                }
+            }
+        }
+        let leaves: Option<Vec<_>> = block
+            .iter()
+            .map(|op| match op {
+                Op::Leaf(leaf) => Some((leaf, self.columns.out(leaf.col, leaf.valid))),
+                _ => None,
+            })
+            .collect();
+        loop {
+            let rounds = s.sort(lanes);
+            if rounds == 0 {
+                break;
+            }
+            let mut count = s.sorted.len();
+            for round in 0..rounds {
+                while s.sorted_left[count - 1] <= round {
+                    count -= 1;
+                }
+                s.sorted.limit(count);
+                s.sorted.shift = round;
+                // SAFETY: the lanes' rows are the caller's, their places within the room made.
+                unsafe {
+                    match &leaves {
+                        // What is no list leaves the stores where they are.
+                        Some(leaves) => leaves.iter().for_each(|&(leaf, out)| {
+                            let dead = &mut self.scratch.dead;
+                            kernels::leaf(self.set, leaf, &mut s.sorted, out, dead);
+                        }),
+                        None => self.run(item, &mut s.sorted),
+                    }
+                }
+            }
+            s.unsort(rounds, lanes);
+        }
+    }
+}
+
+/// Copies items that are kept as they are sent, `width` bytes each.
+///
+/// # Safety
+///
+/// As [`Strip::run`]; `out` is a store of `width` bytes a row with room for the items.
+#[expect(unsafe_code)]
+unsafe fn copy_items(
+    width: usize,
+    s: &mut ListScratch,
+    lanes: &mut Lanes,
+    out: Out,
+    dead: &mut [u8],
+) {
+    for &k in &s.open {
+        let k = k as usize;
+        let (start, count) = (s.start[k] as usize, s.left[k] as usize);
+        // SAFETY: the rows are borrowed; the store has room for `count` rows from `start`.
+        unsafe {
+            match read::fixed(lanes.rest(k), count * width) {
+                Ok((bytes, n)) => {
+                    let to = out.data.add(start * width);
+                    to.copy_from_nonoverlapping(bytes.as_ptr(), n);
+                    lanes.advance(k, n);
+                }
+                Err(Reason::UnexpectedEnd { .. }) | Err(_) => lanes.kill(k, dead),
+            }
+        }
+        s.left[k] = 0;
+    }
+}
