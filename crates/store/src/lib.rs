@@ -9,6 +9,8 @@
 //! [`Store`] is the way in. [`Storage`] is what the log stands on: a local directory, or
 //! something of one's own.
 
+#![forbid(unsafe_code)]
+
 /// Compiles the README's example.
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
