@@ -276,9 +276,9 @@ impl<'a> Compiler<'a> {
 
     fn union(&mut self, members: &[Option<NodeId>], column: &'a Column, ops: &mut Vec<Op>) {
         let is_null = |m: Option<NodeId>| m.is_some_and(|m| matches!(self.node(m), Node::Null));
-        let other = match members {
-            &[a, Some(b)] if a.is_none() || is_null(a) => Some((0, a, b)),
-            &[Some(a), b] if b.is_none() || is_null(b) => Some((1, b, a)),
+        let other = match *members {
+            [a, Some(b)] if a.is_none() || is_null(a) => Some((0, a, b)),
+            [Some(a), b] if b.is_none() || is_null(b) => Some((1, b, a)),
             _ => None,
         };
         let Some((null, null_node, value)) = other else {
@@ -413,9 +413,9 @@ impl<'a> Compiler<'a> {
             }
             Kind::Union(members) => {
                 let is_null = |t: TypeId| matches!(self.writer.kind_of(t), Kind::Null);
-                let (null, value) = match members.as_slice() {
-                    &[a, b] if is_null(a) => (0, b),
-                    &[a, b] if is_null(b) => (1, a),
+                let (null, value) = match *members.as_slice() {
+                    [a, b] if is_null(a) => (0, b),
+                    [a, b] if is_null(b) => (1, a),
                     _ => return ops.push(Op::Skip(ty)),
                 };
                 match self.skip_leaf(value) {

@@ -214,7 +214,7 @@ impl<'a> Walker<'a> {
                     let Scalar::Duration = scalar else {
                         unreachable!("durations alone have three stores")
                     };
-                    self.take(|b| read::array::<12>(b)).map(drop)
+                    self.take(read::array::<12>).map(drop)
                 }
                 (Node::Scalar(scalar), body) => {
                     let utf8 = match body {
@@ -234,8 +234,8 @@ impl<'a> Walker<'a> {
         match scalar {
             Scalar::Boolean => self.take(read::boolean).map(drop),
             Scalar::Number { .. } => self.take(|b| number::<Swar>(b, scalar)).map(drop),
-            Scalar::Float | Scalar::FloatAsDouble => self.take(|b| read::array::<4>(b)).map(drop),
-            Scalar::Double => self.take(|b| read::array::<8>(b)).map(drop),
+            Scalar::Float | Scalar::FloatAsDouble => self.take(read::array::<4>).map(drop),
+            Scalar::Double => self.take(read::array::<8>).map(drop),
             Scalar::Bytes { .. } if utf8 => self.string().map(drop),
             Scalar::Bytes { .. } => self.take(|b| read::bytes::<Swar>(b)).map(drop),
             Scalar::Fixed(size) => self.take(|b| read::fixed(b, size)).map(drop),
@@ -278,7 +278,7 @@ impl<'a> Walker<'a> {
         let mut index = 0;
         loop {
             let start = self.position;
-            let count = self.take(|b| read::block::<Swar>(b))?;
+            let count = self.take(read::block::<Swar>)?;
             let left = self.rest().len();
             let count = match charge(count, bytes_min, left, &mut self.items_left, self.limits) {
                 Ok(count) => count,
@@ -303,10 +303,10 @@ impl<'a> Walker<'a> {
         match writer.kind_of(ty) {
             Kind::Null => Ok(()),
             Kind::Boolean => self.take(read::boolean).map(drop),
-            Kind::Int => self.take(|b| read::int::<Swar>(b)).map(drop),
-            Kind::Long => self.take(|b| read::varint::<Swar>(b)).map(drop),
-            Kind::Float => self.take(|b| read::array::<4>(b)).map(drop),
-            Kind::Double => self.take(|b| read::array::<8>(b)).map(drop),
+            Kind::Int => self.take(read::int::<Swar>).map(drop),
+            Kind::Long => self.take(read::varint::<Swar>).map(drop),
+            Kind::Float => self.take(read::array::<4>).map(drop),
+            Kind::Double => self.take(read::array::<8>).map(drop),
             Kind::Bytes | Kind::String => self.take(|b| read::bytes::<Swar>(b)).map(drop),
             Kind::Fixed { size, .. } => self.take(|b| read::fixed(b, *size)).map(drop),
             Kind::Enum(e) => {
@@ -456,9 +456,9 @@ impl<'a> Walker<'a> {
                 }
             }
             Scalar::Float | Scalar::FloatAsDouble => {
-                float(f32::from_le_bytes(self.take(|b| read::array(b))?), out);
+                float(f32::from_le_bytes(self.take(read::array)?), out);
             }
-            Scalar::Double => float(f64::from_le_bytes(self.take(|b| read::array(b))?), out),
+            Scalar::Double => float(f64::from_le_bytes(self.take(read::array)?), out),
             Scalar::Bytes { utf8: true } => quote(&String::from_utf8_lossy(self.string()?), out),
             Scalar::Bytes { utf8: false } => {
                 let bytes = self.take(|b| read::bytes::<Swar>(b))?;
@@ -481,7 +481,7 @@ impl<'a> Walker<'a> {
                 quote(&String::from_utf8_lossy(text), out);
             }
             Scalar::Duration => {
-                let bytes = self.take(|b| read::array::<12>(b))?;
+                let bytes = self.take(read::array::<12>)?;
                 let part = |i: usize| u32::from_le_bytes([0, 1, 2, 3].map(|j| bytes[4 * i + j]));
                 let text = format!(
                     r#"{{"months":{},"days":{},"millis":{}}}"#,

@@ -231,7 +231,7 @@ impl<'a> Resolver<'a> {
             let mut first = None;
             for (index, &w) in members.iter().enumerate() {
                 let attempt = if p.identity && matches!(self.reader.kind_of(p.r), Kind::Union(_)) {
-                    self.into_member(Pair { w, ..p }, index).map(Some)
+                    self.resolve_member(Pair { w, ..p }, index).map(Some)
                 } else {
                     self.resolve(Pair { w, ..p }).map(Some)
                 };
@@ -253,7 +253,7 @@ impl<'a> Resolver<'a> {
     }
 
     /// Member `index` of the reader's union, for a value known to be of it.
-    fn into_member(&mut self, p: Pair, index: usize) -> Result<NodeId, ResolveError> {
+    fn resolve_member(&mut self, p: Pair, index: usize) -> Result<NodeId, ResolveError> {
         let Kind::Union(members) = self.reader.kind_of(p.r) else {
             return self.resolve(p);
         };

@@ -162,9 +162,9 @@ impl Schema {
     /// `["null", X]` or `[X, "null"]`: the member that isn't null.
     pub(crate) fn optional(&self, id: TypeId) -> Option<TypeId> {
         match self.kind_of(id) {
-            Kind::Union(m) => match m.as_slice() {
-                &[a, b] if matches!(self.kind_of(a), Kind::Null) => Some(b),
-                &[a, b] if matches!(self.kind_of(b), Kind::Null) => Some(a),
+            Kind::Union(m) => match *m.as_slice() {
+                [a, b] if matches!(self.kind_of(a), Kind::Null) => Some(b),
+                [a, b] if matches!(self.kind_of(b), Kind::Null) => Some(a),
                 _ => None,
             },
             _ => None,

@@ -32,7 +32,7 @@ pub(crate) unsafe fn leaf<C: Compact, const RUNS: bool>(
         out,
         dead,
     };
-    // SAFETY (all of them): `put` writes at the lane's place, which the caller promised is within
+    // SAFETY: for each of them, `put` writes at the lane's place, which the caller promised is within
     // the store, with the type that the plan gave the store for this kind.
     unsafe {
         match &leaf.kind {
@@ -67,7 +67,7 @@ pub(crate) unsafe fn leaf<C: Compact, const RUNS: bool>(
                 |out, d| out.put_slot(d, &[]),
             ),
             LeafKind::DurationPart => run.each(
-                |b| read::array::<4>(b),
+                read::array::<4>,
                 |out, d, v| out.put(d, i64::from(u32::from_le_bytes(v))),
                 |out, d| out.put(d, 0i64),
             ),
@@ -184,7 +184,7 @@ impl<const RUNS: bool> Run<'_, RUNS> {
     /// As [`super::leaf`].
     #[inline(always)]
     unsafe fn scalar<C: Compact>(&mut self, scalar: Scalar) {
-        // SAFETY (all of them): see `leaf`.
+        // SAFETY: for each of them, see `leaf`.
         unsafe {
             match scalar {
                 Scalar::Boolean => self.each(
@@ -235,17 +235,17 @@ impl<const RUNS: bool> Run<'_, RUNS> {
                     ),
                 },
                 Scalar::Float => self.each(
-                    |b| read::array::<4>(b),
+                    read::array::<4>,
                     |out, d, v| out.put(d, v),
                     |out, d| out.put(d, [0u8; 4]),
                 ),
                 Scalar::Double => self.each(
-                    |b| read::array::<8>(b),
+                    read::array::<8>,
                     |out, d, v| out.put(d, v),
                     |out, d| out.put(d, [0u8; 8]),
                 ),
                 Scalar::FloatAsDouble => self.each(
-                    |b| read::array::<4>(b),
+                    read::array::<4>,
                     |out, d, v| out.put(d, f64::from(f32::from_le_bytes(v))),
                     |out, d| out.put(d, 0f64),
                 ),

@@ -23,18 +23,20 @@ pub(crate) unsafe fn skips(leaves: &[Leaf], lanes: &mut Lanes, dead: &mut [u8]) 
     while first < count {
         let left = count - first;
         let mask: __mmask8 = if left >= GROUP { 0xff } else { (1 << left) - 1 };
-        // SAFETY: (all of them) the masked loads and stores stay within the vectors' `count`
-        // elements; `load` is given rows with TAIL bytes before their end; the rest is the
-        // caller's promise.
-        let (cur_at, end_at) = unsafe {
+        // SAFETY: `first` is within the vectors, and the masked loads stay within their `count`
+        // elements.
+        let (cur_at, end_at, mut cur, mut end) = unsafe {
+            let cur_at = lanes.cur.as_mut_ptr().add(first).cast::<i64>();
+            let end_at = lanes.end.as_ptr().add(first).cast::<i64>();
             (
-                lanes.cur.as_mut_ptr().add(first).cast::<i64>(),
-                lanes.end.as_ptr().add(first).cast::<i64>(),
+                cur_at,
+                end_at,
+                _mm512_maskz_loadu_epi64(mask, cur_at),
+                _mm512_maskz_loadu_epi64(mask, end_at),
             )
         };
-        let mut cur = unsafe { _mm512_maskz_loadu_epi64(mask, cur_at) };
-        let mut end = unsafe { _mm512_maskz_loadu_epi64(mask, end_at) };
         for leaf in leaves {
+            // SAFETY: rows have TAIL bytes before their end, which no cursor has passed.
             let head = unsafe { load(cur, end, mask) };
             let (bytes, present, absent, tag_len) = match leaf.nulls {
                 None => (head, mask, 0, _mm512_setzero_si512()),
@@ -54,6 +56,7 @@ pub(crate) unsafe fn skips(leaves: &[Leaf], lanes: &mut Lanes, dead: &mut [u8]) 
             if longer != 0 && matches!(leaf.kind, LeafKind::SkipLong) {
                 // Behind a tag only seven bytes were there.
                 let at = _mm512_add_epi64(cur, tag_len);
+                // SAFETY: as above; a tag is at most one byte past the cursor.
                 let all = unsafe { load(at, end, longer) };
                 let (len_all, ok_all) = length(&leaf.kind, all, longer);
                 len = _mm512_mask_mov_epi64(len, longer, len_all);
@@ -70,6 +73,7 @@ pub(crate) unsafe fn skips(leaves: &[Leaf], lanes: &mut Lanes, dead: &mut [u8]) 
                     lens: std::ptr::null_mut(),
                     valid: std::ptr::null_mut(),
                 };
+                // SAFETY: as the loads above; the caller's promises are the callee's conditions.
                 unsafe {
                     _mm512_mask_storeu_epi64(cur_at, mask, cur);
                     odd_lanes(leaf, lanes, first, odd, nowhere, dead);
@@ -78,6 +82,7 @@ pub(crate) unsafe fn skips(leaves: &[Leaf], lanes: &mut Lanes, dead: &mut [u8]) 
                 }
             }
         }
+        // SAFETY: the store stays within the vector's `count` elements.
         unsafe { _mm512_mask_storeu_epi64(cur_at, mask, cur) };
         first += GROUP;
     }
