@@ -61,7 +61,13 @@ impl Place {
             if let Ok(text) = fs::read_to_string(&addresses)
                 && let Ok(json) = serde_json::from_str::<serde_json::Value>(&text)
             {
-                let at = |key: &str| json[key].as_str().unwrap_or_default().trim_start_matches("http://").to_owned();
+                let at = |key: &str| {
+                    json[key]
+                        .as_str()
+                        .unwrap_or_default()
+                        .trim_start_matches("http://")
+                        .to_owned()
+                };
                 return Broker {
                     child,
                     kafka: at("kafka"),
@@ -122,20 +128,46 @@ impl Broker {
     }
 }
 
+impl Broker {
+    /// Bytes of the log's segments.
+    pub fn log_bytes(&self) -> u64 {
+        fn walk(directory: &std::path::Path) -> u64 {
+            let entries = fs::read_dir(directory).into_iter().flatten().flatten();
+            entries
+                .map(|entry| match entry.metadata() {
+                    Ok(data) if data.is_dir() => walk(&entry.path()),
+                    Ok(data) if entry.path().extension().is_some_and(|e| e == "log") => data.len(),
+                    _ => 0,
+                })
+                .sum()
+        }
+        walk(&self.data)
+    }
+
+    /// Stops the server, by SIGKILL or SIGTERM, and waits for its end.
+    pub fn stop(&mut self, kill: bool) {
+        if kill {
+            let _ = self.child.kill();
+        } else {
+            let _ = Command::new("kill")
+                .arg(self.child.id().to_string())
+                .status();
+            let asked = Instant::now();
+            while asked.elapsed() < Duration::from_secs(20) {
+                if matches!(self.child.try_wait(), Ok(Some(_))) {
+                    return;
+                }
+                std::thread::sleep(Duration::from_millis(20));
+            }
+            let _ = self.child.kill();
+        }
+        let _ = self.child.wait();
+    }
+}
+
 impl Drop for Broker {
     fn drop(&mut self) {
-        let _ = Command::new("kill")
-            .arg(self.child.id().to_string())
-            .status();
-        let asked = Instant::now();
-        while asked.elapsed() < Duration::from_secs(20) {
-            if matches!(self.child.try_wait(), Ok(Some(_))) {
-                return;
-            }
-            std::thread::sleep(Duration::from_millis(20));
-        }
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+        self.stop(false);
     }
 }
 

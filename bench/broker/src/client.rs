@@ -1,7 +1,9 @@
 //! A librdkafka producer, as thin as can be: what is measured must be the broker.
 
 use rdkafka_sys as rd;
+use std::cell::{RefCell, RefMut};
 use std::ffi::{CStr, CString, c_char, c_void};
+use std::marker::PhantomData;
 use std::ptr;
 use std::time::{Duration, Instant};
 
@@ -24,7 +26,7 @@ pub struct Producer {
     client: *mut rd::rd_kafka_t,
     topic: *mut rd::rd_kafka_topic_t,
     // Boxed: librdkafka holds its address for the callback.
-    deliveries: Box<Deliveries>,
+    deliveries: Box<RefCell<Deliveries>>,
 }
 
 unsafe extern "C" fn on_delivery(
@@ -34,7 +36,8 @@ unsafe extern "C" fn on_delivery(
 ) {
     // SAFETY: `opaque` is the Deliveries that `Producer::new` boxed, and reports are served only from
     // `poll` on the thread that owns the producer; `message` is valid for the call.
-    let (deliveries, message) = unsafe { (&mut *opaque.cast::<Deliveries>(), &*message) };
+    let (deliveries, message) = unsafe { (&*opaque.cast::<RefCell<Deliveries>>(), &*message) };
+    let deliveries = &mut *deliveries.borrow_mut();
     if message.err == rd::rd_kafka_resp_err_t::RD_KAFKA_RESP_ERR_NO_ERROR {
         deliveries.acknowledged += 1;
         if deliveries.keep_latencies
@@ -57,11 +60,11 @@ impl Producer {
     /// # Panics
     /// When librdkafka refuses the configuration: a benchmark has nobody to tell but its user.
     pub fn new(settings: &[(&str, &str)], topic: &str, keep_latencies: bool) -> Producer {
-        let mut deliveries = Box::new(Deliveries {
+        let deliveries = Box::new(RefCell::new(Deliveries {
             keep_latencies,
             started: Some(Instant::now()),
             ..Default::default()
-        });
+        }));
         let mut error = [0 as c_char; 512];
         // SAFETY: plain librdkafka set-up; every pointer handed over outlives the call, and the client
         // takes ownership of `conf`.
@@ -82,7 +85,7 @@ impl Producer {
                     CStr::from_ptr(error.as_ptr()).to_string_lossy()
                 );
             }
-            rd::rd_kafka_conf_set_opaque(conf, ptr::from_mut(&mut *deliveries).cast());
+            rd::rd_kafka_conf_set_opaque(conf, ptr::from_ref(&*deliveries).cast_mut().cast());
             rd::rd_kafka_conf_set_dr_msg_cb(conf, Some(on_delivery));
             let client = rd::rd_kafka_new(
                 rd::rd_kafka_type_t::RD_KAFKA_PRODUCER,
@@ -106,29 +109,22 @@ impl Producer {
         }
     }
 
+    /// What sends from another thread, while this one waits for the reports.
+    pub fn sender(&self) -> Sender<'_> {
+        Sender {
+            topic: self.topic,
+            started: self
+                .deliveries
+                .borrow()
+                .started
+                .unwrap_or_else(Instant::now),
+            producer: PhantomData,
+        }
+    }
+
     /// Queues one record; serves delivery reports while the client's own queue is full.
-    pub fn send(&mut self, value: &[u8]) {
-        let sent_ns = self
-            .deliveries
-            .started
-            .map_or(0, |s| s.elapsed().as_nanos() as usize);
-        loop {
-            // SAFETY: with F_COPY librdkafka copies the value before it returns.
-            let answer = unsafe {
-                rd::rd_kafka_produce(
-                    self.topic,
-                    PARTITION_UNASSIGNED,
-                    rd::RD_KAFKA_MSG_F_COPY as i32,
-                    value.as_ptr().cast_mut().cast(),
-                    value.len(),
-                    ptr::null(),
-                    0,
-                    sent_ns as *mut c_void,
-                )
-            };
-            if answer == 0 {
-                return;
-            }
+    pub fn send(&self, value: &[u8]) {
+        while !self.sender().send(value) {
             self.poll(Duration::from_millis(1));
         }
     }
@@ -140,14 +136,46 @@ impl Producer {
     }
 
     /// Waits until every record sent has its report.
-    pub fn flush(&mut self) -> &Deliveries {
+    pub fn flush(&self) -> RefMut<'_, Deliveries> {
         // SAFETY: the client is alive as long as `self`.
         unsafe { rd::rd_kafka_flush(self.client, 120_000) };
-        &self.deliveries
+        self.deliveries()
     }
 
-    pub fn deliveries(&mut self) -> &mut Deliveries {
-        &mut self.deliveries
+    /// What the delivery reports said so far. To be let go before the next [`poll`](Self::poll).
+    pub fn deliveries(&self) -> RefMut<'_, Deliveries> {
+        self.deliveries.borrow_mut()
+    }
+}
+
+/// Sends, and touches no delivery report.
+pub struct Sender<'a> {
+    topic: *mut rd::rd_kafka_topic_t,
+    started: Instant,
+    producer: PhantomData<&'a Producer>,
+}
+
+// SAFETY: librdkafka's handles are for any number of threads; the topic lives as long as the producer.
+unsafe impl Send for Sender<'_> {}
+
+impl Sender<'_> {
+    /// Queues one record; false when the client's own queue is full.
+    pub fn send(&self, value: &[u8]) -> bool {
+        let sent_ns = self.started.elapsed().as_nanos() as usize;
+        // SAFETY: with F_COPY librdkafka copies the value before it returns.
+        let answer = unsafe {
+            rd::rd_kafka_produce(
+                self.topic,
+                PARTITION_UNASSIGNED,
+                rd::RD_KAFKA_MSG_F_COPY as i32,
+                value.as_ptr().cast_mut().cast(),
+                value.len(),
+                ptr::null(),
+                0,
+                sent_ns as *mut c_void,
+            )
+        };
+        answer == 0
     }
 }
 

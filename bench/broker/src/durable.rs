@@ -63,7 +63,7 @@ fn round(bootstrap: Option<&str>, options: &Options, values: &[Vec<u8>], records
         Some(address) => settings.push(("bootstrap.servers", address)),
         None => settings.push(("test.mock.num.brokers", "1")),
     }
-    let mut producer = Producer::new(&settings, "durable", false);
+    let producer = Producer::new(&settings, "durable", false);
     // The connection, the metadata and the topic's creation are not what is measured.
     producer.send(&values[0]);
     producer.flush();

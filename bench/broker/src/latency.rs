@@ -65,38 +65,51 @@ fn bare_fdatasync(place: &Place) {
     let _ = std::fs::remove_file(path);
 }
 
-fn rate(place: &Place, options: &Options, bootstrap: Option<&str>, rate: u64) {
-    let _ = place;
+fn rate(options: &Options, bootstrap: Option<&str>, rate: u64) {
     let mut settings = vec![("acks", "all"), ("linger.ms", "0")];
     match bootstrap {
         Some(address) => settings.push(("bootstrap.servers", address)),
         None => settings.push(("test.mock.num.brokers", "1")),
     }
-    let mut producer = Producer::new(&settings, "latency", true);
+    let producer = Producer::new(&settings, "latency", true);
     let value = vec![b'x'; options.value_bytes];
     producer.send(&value);
     producer.flush();
     let gap = Duration::from_nanos(1_000_000_000 / rate);
-    let started = Instant::now();
     let warm_up = Duration::from_secs(2);
     let end = warm_up + Duration::from_secs(options.seconds);
-    let (mut due, mut warm) = (Duration::ZERO, false);
-    while due < end {
-        while started.elapsed() < due {
-            // A zero wait never sleeps past the next record's time; the yield gives the core away.
-            producer.poll(Duration::ZERO);
-            if due.saturating_sub(started.elapsed()) > Duration::from_micros(60) {
-                std::thread::sleep(Duration::from_micros(20));
+    let records = (end.as_nanos() / gap.as_nanos()) as u64;
+    let mut warm = false;
+    // One thread sends on time and sleeps in between, this one waits for the reports: neither takes
+    // from the server what it doesn't need.
+    std::thread::scope(|scope| {
+        let sender = producer.sender();
+        scope.spawn(move || {
+            let started = Instant::now();
+            for n in 0..records {
+                let due = gap * n as u32;
+                if let Some(early) = due.checked_sub(started.elapsed()) {
+                    std::thread::sleep(early);
+                }
+                while !sender.send(&value) {
+                    std::thread::sleep(Duration::from_millis(1));
+                }
+            }
+        });
+        let started = Instant::now();
+        let reported = || {
+            let deliveries = producer.deliveries();
+            deliveries.acknowledged + deliveries.failed
+        };
+        while reported() < records + 1 {
+            producer.poll(Duration::from_millis(100));
+            if !warm && started.elapsed() >= warm_up {
+                warm = true;
+                producer.deliveries().latencies_ns.clear();
             }
         }
-        if !warm && due >= warm_up {
-            warm = true;
-            producer.deliveries().latencies_ns.clear();
-        }
-        producer.send(&value);
-        due += gap;
-    }
-    let deliveries = producer.flush();
+    });
+    let mut deliveries = producer.flush();
     assert_eq!(deliveries.failed, 0, "{:?}", deliveries.last_error);
     let name = if bootstrap.is_some() {
         "fletch, durable"
@@ -105,7 +118,7 @@ fn rate(place: &Place, options: &Options, bootstrap: Option<&str>, rate: u64) {
     };
     print(
         &format!("{name}, {rate} records/s"),
-        std::mem::take(&mut producer.deliveries().latencies_ns),
+        std::mem::take(&mut deliveries.latencies_ns),
     );
 }
 
@@ -114,7 +127,7 @@ pub fn run(place: &Place, options: &Options) {
     let broker = place.start(&server);
     bare_fdatasync(place);
     for &records in &options.rates {
-        rate(place, options, None, records);
-        rate(place, options, Some(&broker.kafka), records);
+        rate(options, None, records);
+        rate(options, Some(&broker.kafka), records);
     }
 }

@@ -8,6 +8,7 @@
 //! cargo run --release -- table          # Avro records into committed Parquet, lag and memory
 //! cargo run --release -- visible        # time from ack to the record's snapshot in the catalog
 //! cargo run --release -- memory         # idle, and after each of many rounds
+//! cargo run --release -- restart        # start to ready with 10 GB of log
 //! ```
 
 mod avro;
@@ -17,6 +18,7 @@ mod client;
 mod durable;
 mod latency;
 mod memory;
+mod restart;
 mod table;
 mod visible;
 
@@ -47,6 +49,8 @@ enum What {
     Visible(visible::Options),
     /// Resident memory: idle, and flat over repeated loads.
     Memory(memory::Options),
+    /// Start to ready over a large log.
+    Restart(restart::Options),
 }
 
 fn main() {
@@ -61,5 +65,6 @@ fn main() {
         What::Table(o) => table::run(&place, &o),
         What::Visible(o) => visible::run(&place, &o),
         What::Memory(o) => memory::run(&place, &o),
+        What::Restart(o) => restart::run(&place, &o),
     }
 }

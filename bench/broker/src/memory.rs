@@ -36,7 +36,7 @@ pub fn run(place: &Place, options: &Options) {
         ("compression.type", "lz4"),
         ("bootstrap.servers", broker.kafka.as_str()),
     ];
-    let mut producer = Producer::new(&settings, topic, false);
+    let producer = Producer::new(&settings, topic, false);
     let catalog = Catalog::new(&broker.data);
     for round in 1..=options.rounds {
         for n in 0..options.records {

@@ -32,7 +32,7 @@ pub fn run(place: &Place, options: &Options) {
         ("bootstrap.servers", broker.kafka.as_str()),
         ("queue.buffering.max.messages", "1000000"),
     ];
-    let mut producer = Producer::new(&settings, topic, false);
+    let producer = Producer::new(&settings, topic, false);
     let catalog = Catalog::new(&broker.data);
     let total = options.rate * options.seconds;
     let burst = (options.rate / 1000).max(1);

@@ -27,7 +27,7 @@ pub fn run(place: &Place, options: &Options) {
         ("linger.ms", "0"),
         ("bootstrap.servers", broker.kafka.as_str()),
     ];
-    let mut producer = Producer::new(&settings, topic, false);
+    let producer = Producer::new(&settings, topic, false);
     let catalog = Catalog::new(&broker.data);
     let mut waits = Vec::new();
     for n in 0..options.records {
