@@ -64,6 +64,8 @@ pub(crate) async fn answer(context: &Context<'_>, request: RequestBody) -> Answe
             .await
             .response
             .into(),
+        // The codec knows more than is served, and whoever reads requests asks `serves` first.
+        request => unreachable!("{} is served by no handler", request.key()),
     }
 }
 
@@ -109,10 +111,30 @@ pub(crate) fn served() -> Vec<ApiVersion> {
 }
 
 #[cfg(test)]
+#[path = "../../wire/examples/protocol_table.rs"]
+mod protocol_table;
+
+#[cfg(test)]
 mod tests {
     use fletch_wire::messages::APIS;
 
     use super::*;
+
+    /// `FLETCH_WRITE_TABLE=1 cargo test -p fletch-server the_page` puts the table into the page.
+    #[test]
+    fn the_page_says_what_is_served() {
+        const PAGE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/compatibility.md");
+        let page = std::fs::read_to_string(PAGE).unwrap();
+        let expected = protocol_table::insert(&page, &protocol_table::table(SERVED)).unwrap();
+        if std::env::var_os("FLETCH_WRITE_TABLE").is_some() {
+            std::fs::write(PAGE, expected).unwrap();
+        } else {
+            assert!(
+                page == expected,
+                "out of date: see the comment of this test"
+            );
+        }
+    }
 
     #[test]
     fn what_is_served_can_be_decoded() {

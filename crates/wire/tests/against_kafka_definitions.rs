@@ -91,7 +91,7 @@ fn default_value(text: &str) -> String {
     let number = match text.as_str() {
         "i32::MAX" => Some(i64::from(i32::MAX)),
         "i32::MIN" => Some(i64::from(i32::MIN)),
-        "" | "0" | "false" | "null" => Some(0),
+        "" | "0" | "false" | "False" | "null" => Some(0),
         text => match text.strip_prefix("0x") {
             Some(hex) => i64::from_str_radix(hex, 16).ok(),
             None => text.parse().ok(),
@@ -111,11 +111,26 @@ fn compare_message(own: &MessageShape, key: ApiKey, definition: &Value) -> usize
         "{}",
         own.name
     );
-    compare_fields(own.root, &definition["fields"], known)
+    let common = &definition["commonStructs"];
+    compare_fields(own.root, &definition["fields"], common, known)
+}
+
+/// The fields of a structure: they are where it is used, or among those that are used twice.
+fn fields_of<'a>(definition: &'a Value, name: &str, common: &'a Value) -> &'a Value {
+    let common = common.as_array().into_iter().flatten();
+    let shared = common.filter(|shared| shared["name"] == name);
+    let mut places = std::iter::once(definition).chain(shared);
+    let place = places.find(|place| place["fields"].is_array());
+    &place.expect("a structure with fields")["fields"]
 }
 
 /// Compares the fields that exist in some of the versions; answers how many there were.
-fn compare_fields(own: &StructShape, definitions: &Value, known: Versions) -> usize {
+fn compare_fields(
+    own: &StructShape,
+    definitions: &Value,
+    common: &Value,
+    known: Versions,
+) -> usize {
     let definitions: Vec<&Value> = definitions
         .as_array()
         .expect("fields")
@@ -128,7 +143,9 @@ fn compare_fields(own: &StructShape, definitions: &Value, known: Versions) -> us
         .filter(|field| !field.versions.and(known).is_empty())
         .collect();
     let names = |fields: &[&FieldShape]| -> Vec<String> {
-        fields.iter().map(|field| field.name.to_owned()).collect()
+        // A name that is a keyword of Rust is escaped.
+        let name = |field: &&FieldShape| field.name.trim_start_matches("r#").to_owned();
+        fields.iter().map(name).collect()
     };
     let definition_names: Vec<String> = definitions
         .iter()
@@ -177,7 +194,8 @@ fn compare_fields(own: &StructShape, definitions: &Value, known: Versions) -> us
         );
         count += 1;
         if let Some(shape) = structure(field.kind) {
-            count += compare_fields(shape, &definition["fields"], existing);
+            let fields = fields_of(definition, shape.name, common);
+            count += compare_fields(shape, fields, common, existing);
         }
     }
     count

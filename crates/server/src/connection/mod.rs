@@ -126,7 +126,7 @@ enum Work {
     /// In the log's hands already.
     Produce(produce::InFlight),
     /// Begins when its turn comes.
-    Call(RequestBody),
+    Call(Box<RequestBody>),
     /// ApiVersions in a version that isn't known, which has an answer all the same (KIP-511).
     UnknownApiVersions,
 }
@@ -263,7 +263,7 @@ impl Connection<'_> {
                         if dispatch::serves(header.api_key, header.api_version) =>
                     {
                         progress.call_begins();
-                        (header, Work::Call(request))
+                        (header, Work::Call(Box::new(request)))
                     }
                     Ok((header, _)) => return Closed::Request(dispatch::not_served(&header)),
                     Err(WireError::UnknownRequest {
@@ -378,7 +378,7 @@ impl Connection<'_> {
                 return failed.map_or(Ok(None), |error| Err(Closed::SilentProduce(error)));
             }
             Work::Produce(in_flight) => in_flight.finish(&context).await.response.into(),
-            Work::Call(request) => dispatch::answer(&context, request).await,
+            Work::Call(request) => dispatch::answer(&context, *request).await,
             Work::UnknownApiVersions => {
                 encoded_version = 0;
                 dispatch::unknown_api_versions().into()

@@ -7,7 +7,7 @@ use crate::{ErrorCode, Payload, Str, Uuid};
 
 message! {
     /// Asks the leaders of partitions for batches from an offset on.
-    FetchRequest, versions "4-17", flexible "12+" {
+    FetchRequest, versions "0-17", flexible "12+" {
         /// The cluster the sender belongs to, if it knows.
         cluster_id: Option<Str>, "12+", nullable("12+"), tag(0), ignorable;
         /// The broker that follows; -1 for a consumer.
@@ -84,7 +84,7 @@ message! {
 
 message! {
     /// Batches.
-    FetchResponse, versions "4-17", flexible "12+" {
+    FetchResponse, versions "0-17", flexible "12+" {
         /// How long the answer was held back for a quota, in milliseconds.
         throttle_time_ms: i32, "1+", ignorable;
         /// The error of the request as a whole.

@@ -4,7 +4,7 @@ use crate::{ErrorCode, Str};
 
 message! {
     /// Asks the leaders of partitions for the first offset at or after a time.
-    ListOffsetsRequest, versions "1-10", flexible "6+" {
+    ListOffsetsRequest, versions "0-10", flexible "6+" {
         /// The broker that follows; -1 for a consumer.
         replica_id: i32, "0+";
         /// 0 for every record, 1 for those of transactions that are decided.
@@ -33,12 +33,14 @@ message! {
         /// offset of the highest timestamp (7+), -4 for the earliest local offset (8+), -5 for the
         /// latest tiered one (9+).
         timestamp: i64, "0+";
+        /// The most offsets to answer with.
+        max_num_offsets: i32 = 1, "0";
     }
 }
 
 message! {
     /// Offsets.
-    ListOffsetsResponse, versions "1-10", flexible "6+" {
+    ListOffsetsResponse, versions "0-10", flexible "6+" {
         /// How long the answer was held back for a quota, in milliseconds.
         throttle_time_ms: i32, "2+", ignorable;
         /// By topic.
@@ -59,6 +61,8 @@ message! {
         partition_index: i32, "0+";
         /// What went wrong.
         error_code: ErrorCode, "0+";
+        /// The offsets, the greatest first.
+        old_style_offsets: Vec<i64>, "0";
         /// The timestamp of the record at the offset, in milliseconds; -1 if a special time was
         /// asked for or there is no such record.
         timestamp: i64 = -1, "1+";
