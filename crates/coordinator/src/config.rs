@@ -1,0 +1,55 @@
+//! The limits and delays of groups.
+
+/// What groups may be and how long they may take. The names are ours, the defaults Kafka's where
+/// it has one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GroupConfig {
+    /// The shortest session timeout a member may ask for, in milliseconds
+    /// (`group.min.session.timeout.ms`).
+    pub session_timeout_ms_min: i32,
+    /// The longest session timeout a member may ask for, in milliseconds
+    /// (`group.max.session.timeout.ms`).
+    pub session_timeout_ms_max: i32,
+    /// How long an empty group waits for more members after the first, in milliseconds
+    /// (`group.initial.rebalance.delay.ms`).
+    pub initial_rebalance_delay_ms: i64,
+    /// How long a member without an id may wait for its first generation, in milliseconds: nothing
+    /// else says that it is gone.
+    pub new_member_timeout_ms: i64,
+    /// The most groups.
+    pub groups_max: usize,
+    /// The most members of a group (`group.max.size`).
+    pub group_members_max: usize,
+    /// The most bytes that a group's members may keep: ids, protocols, assignments. A group is one
+    /// fact, and must fit where facts are kept.
+    pub group_bytes_max: usize,
+    /// The most bytes of the text that a consumer keeps with an offset
+    /// (`offset.metadata.max.bytes`).
+    pub offset_metadata_bytes_max: usize,
+    /// The most offsets of a group, those of open transactions included.
+    pub group_offsets_max: usize,
+    /// How long offsets are kept that no member uses, in milliseconds
+    /// (`offsets.retention.minutes`).
+    pub offsets_retention_ms: i64,
+    /// How often is looked for offsets to forget, in milliseconds
+    /// (`offsets.retention.check.interval.ms`).
+    pub offsets_retention_check_ms: i64,
+}
+
+impl Default for GroupConfig {
+    fn default() -> Self {
+        Self {
+            session_timeout_ms_min: 6_000,
+            session_timeout_ms_max: 1_800_000,
+            initial_rebalance_delay_ms: 3_000,
+            new_member_timeout_ms: 300_000,
+            groups_max: 100_000,
+            group_members_max: 10_000,
+            group_bytes_max: 4 << 20,
+            offset_metadata_bytes_max: 4096,
+            group_offsets_max: 100_000,
+            offsets_retention_ms: 7 * 24 * 60 * 60 * 1000,
+            offsets_retention_check_ms: 600_000,
+        }
+    }
+}

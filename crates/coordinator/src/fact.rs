@@ -1,0 +1,392 @@
+//! The facts: what a restart needs to know, as keys and values of which the last one counts.
+//!
+//! | key | value |
+//! |---|---|
+//! | `group/GROUP` | a classic group: its generation and its members |
+//! | `offset/LENGTH:GROUP/PARTITION/TOPIC` | an offset that a group has committed |
+//! | `pending/PRODUCER/LENGTH:GROUP/PARTITION/TOPIC` | an offset of an open transaction |
+//!
+//! `LENGTH` is that of the group's name in bytes, because a name may have slashes. A value begins with
+//! its format.
+
+use std::fmt::Write;
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use crate::codec::{Reader, Writer};
+use crate::error::{DecodeError, Error};
+
+/// The format of the values that this release writes.
+const FORMAT: u8 = 1;
+
+/// A fact: the value of a key, or that it has none any more.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fact {
+    /// The key.
+    pub key: String,
+    /// The value; none to forget the key.
+    pub value: Option<Bytes>,
+}
+
+/// What a fact is about.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Key {
+    Group(Arc<str>),
+    Offset(Place),
+    Pending { producer_id: i64, place: Place },
+}
+
+/// A partition, as a group sees it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Place {
+    pub(crate) group: Arc<str>,
+    pub(crate) topic: Arc<str>,
+    pub(crate) partition: i32,
+}
+
+/// A group, as it is kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct GroupFact {
+    pub(crate) protocol_type: Option<Arc<str>>,
+    pub(crate) generation: i32,
+    pub(crate) protocol: Option<Arc<str>>,
+    pub(crate) leader: Option<Arc<str>>,
+    /// Since when it is in its state.
+    pub(crate) since_ms: i64,
+    pub(crate) members: Vec<MemberFact>,
+}
+
+/// A member, as it is kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct MemberFact {
+    pub(crate) id: Arc<str>,
+    pub(crate) instance_id: Option<Arc<str>>,
+    pub(crate) client_id: Arc<str>,
+    pub(crate) client_host: Arc<str>,
+    pub(crate) session_timeout_ms: i32,
+    pub(crate) rebalance_timeout_ms: i32,
+    pub(crate) protocols: Vec<(Arc<str>, Bytes)>,
+    pub(crate) assignment: Bytes,
+}
+
+/// An offset that a group has committed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Offset {
+    pub(crate) offset: i64,
+    pub(crate) leader_epoch: i32,
+    pub(crate) metadata: Arc<str>,
+    pub(crate) committed_ms: i64,
+    /// When to forget it, if its consumer said so.
+    pub(crate) expires_ms: Option<i64>,
+    /// Its turn among the group's commits: the later one counts, whatever transaction it was in.
+    pub(crate) turn: u64,
+}
+
+impl Key {
+    pub(crate) fn text(&self) -> String {
+        let mut text = String::new();
+        // Writing to a string can't fail.
+        _ = match self {
+            Self::Group(group) => write!(text, "group/{group}"),
+            Self::Offset(place) => write!(text, "offset/{}", place.text()),
+            Self::Pending { producer_id, place } => {
+                write!(text, "pending/{producer_id}/{}", place.text())
+            }
+        };
+        text
+    }
+
+    pub(crate) fn parse(text: &str) -> Result<Self, Error> {
+        let parse = || match text.split_once('/')? {
+            ("group", group) => Some(Self::Group(group.into())),
+            ("offset", place) => Some(Self::Offset(Place::parse(place)?)),
+            ("pending", rest) => {
+                let (producer_id, place) = rest.split_once('/')?;
+                let producer_id = number(producer_id)?;
+                let place = Place::parse(place)?;
+                Some(Self::Pending { producer_id, place })
+            }
+            _ => None,
+        };
+        parse().ok_or_else(|| Error::Key {
+            key: text.to_owned(),
+        })
+    }
+}
+
+impl Place {
+    fn text(&self) -> String {
+        let Self {
+            group,
+            topic,
+            partition,
+        } = self;
+        format!("{}:{group}/{partition}/{topic}", group.len())
+    }
+
+    fn parse(text: &str) -> Option<Self> {
+        let (length, rest) = text.split_once(':')?;
+        let (group, rest) = rest.split_at_checked(number::<usize>(length)?)?;
+        let (partition, topic) = rest.strip_prefix('/')?.split_once('/')?;
+        Some(Self {
+            group: group.into(),
+            topic: topic.into(),
+            partition: number(partition)?,
+        })
+    }
+}
+
+/// A number in the one way it is written.
+fn number<N: std::str::FromStr + ToString>(text: &str) -> Option<N> {
+    let number: N = text.parse().ok()?;
+    (number.to_string() == text).then_some(number)
+}
+
+/// What a key's value is made of.
+pub(crate) trait Value: Sized {
+    fn write(&self, writer: &mut Writer);
+    fn read(reader: &mut Reader) -> Result<Self, DecodeError>;
+
+    fn encode(&self) -> Bytes {
+        let mut writer = Writer::default();
+        writer.put_u8(FORMAT);
+        self.write(&mut writer);
+        writer.finish()
+    }
+
+    fn decode(key: &str, value: &[u8]) -> Result<Self, Error> {
+        let mut reader = Reader::new(value);
+        let mut decode = || match reader.u8("format")? {
+            FORMAT => Self::read(&mut reader),
+            value => Err(DecodeError::Unknown {
+                what: "format",
+                value: value.into(),
+            }),
+        };
+        let value = decode().and_then(|value| reader.finish().map(|()| value));
+        value.map_err(|source| Error::Value {
+            key: key.to_owned(),
+            source,
+        })
+    }
+}
+
+/// The kinds of groups there are.
+const CLASSIC: u8 = 0;
+
+impl Value for GroupFact {
+    fn write(&self, writer: &mut Writer) {
+        let text = |writer: &mut Writer, text: &Arc<str>| _ = writer.put_text(text);
+        writer
+            .put_u8(CLASSIC)
+            .put_optional(self.protocol_type.as_ref(), text)
+            .put_i32(self.generation)
+            .put_optional(self.protocol.as_ref(), text)
+            .put_optional(self.leader.as_ref(), text)
+            .put_i64(self.since_ms)
+            .put_list(self.members.iter(), |writer, member| member.write(writer));
+    }
+
+    fn read(reader: &mut Reader) -> Result<Self, DecodeError> {
+        match reader.u8("kind of group")? {
+            CLASSIC => {}
+            value => {
+                let what = "kind of group";
+                let value = value.into();
+                return Err(DecodeError::Unknown { what, value });
+            }
+        }
+        Ok(Self {
+            protocol_type: reader.optional("protocol type", Reader::text)?,
+            generation: reader.i32("generation")?,
+            protocol: reader.optional("protocol", Reader::text)?,
+            leader: reader.optional("leader", Reader::text)?,
+            since_ms: reader.i64("time of its state")?,
+            members: reader.list("members", MemberFact::read)?,
+        })
+    }
+}
+
+impl MemberFact {
+    fn write(&self, writer: &mut Writer) {
+        writer
+            .put_text(&self.id)
+            .put_optional(self.instance_id.as_ref(), |writer, id| {
+                _ = writer.put_text(id);
+            })
+            .put_text(&self.client_id)
+            .put_text(&self.client_host)
+            .put_i32(self.session_timeout_ms)
+            .put_i32(self.rebalance_timeout_ms)
+            .put_list(self.protocols.iter(), |writer, (name, metadata)| {
+                writer.put_text(name).put_bytes(metadata);
+            })
+            .put_bytes(&self.assignment);
+    }
+
+    fn read(reader: &mut Reader) -> Result<Self, DecodeError> {
+        Ok(Self {
+            id: reader.text("member id")?,
+            instance_id: reader.optional("instance id", Reader::text)?,
+            client_id: reader.text("client id")?,
+            client_host: reader.text("client host")?,
+            session_timeout_ms: reader.i32("session timeout")?,
+            rebalance_timeout_ms: reader.i32("rebalance timeout")?,
+            protocols: reader.list("protocols", |reader| {
+                Ok((reader.text("protocol")?, reader.bytes("metadata")?))
+            })?,
+            assignment: reader.bytes("assignment")?,
+        })
+    }
+}
+
+impl Value for Offset {
+    fn write(&self, writer: &mut Writer) {
+        writer
+            .put_i64(self.offset)
+            .put_i32(self.leader_epoch)
+            .put_text(&self.metadata)
+            .put_i64(self.committed_ms)
+            .put_optional(self.expires_ms, |writer, ms| _ = writer.put_i64(ms))
+            .put_u64(self.turn);
+    }
+
+    fn read(reader: &mut Reader) -> Result<Self, DecodeError> {
+        Ok(Self {
+            offset: reader.i64("offset")?,
+            leader_epoch: reader.i32("leader epoch")?,
+            metadata: reader.text("metadata")?,
+            committed_ms: reader.i64("time of the commit")?,
+            expires_ms: reader.optional("time to forget", Reader::i64)?,
+            turn: reader.u64("turn")?,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn text() -> impl Strategy<Value = Arc<str>> {
+        ".{0,12}".prop_map(Arc::from)
+    }
+
+    fn bytes() -> impl Strategy<Value = Bytes> {
+        proptest::collection::vec(any::<u8>(), 0..20).prop_map(Bytes::from)
+    }
+
+    fn place() -> impl Strategy<Value = Place> {
+        (text(), text(), any::<i32>()).prop_map(|(group, topic, partition)| Place {
+            group,
+            topic,
+            partition,
+        })
+    }
+
+    fn member() -> impl Strategy<Value = MemberFact> {
+        let ids = (text(), proptest::option::of(text()), text(), text());
+        let protocols = proptest::collection::vec((text(), bytes()), 0..3);
+        (ids, any::<(i32, i32)>(), protocols, bytes()).prop_map(
+            |((id, instance_id, client_id, client_host), timeouts, protocols, assignment)| {
+                MemberFact {
+                    id,
+                    instance_id,
+                    client_id,
+                    client_host,
+                    session_timeout_ms: timeouts.0,
+                    rebalance_timeout_ms: timeouts.1,
+                    protocols,
+                    assignment,
+                }
+            },
+        )
+    }
+
+    fn group() -> impl Strategy<Value = GroupFact> {
+        let texts = [(); 3].map(|()| proptest::option::of(text()));
+        let members = proptest::collection::vec(member(), 0..4);
+        (texts, any::<(i32, i64)>(), members).prop_map(
+            |([protocol_type, protocol, leader], (generation, since_ms), members)| GroupFact {
+                protocol_type,
+                generation,
+                protocol,
+                leader,
+                since_ms,
+                members,
+            },
+        )
+    }
+
+    fn offset() -> impl Strategy<Value = Offset> {
+        (any::<(i64, i32, i64, Option<i64>, u64)>(), text()).prop_map(
+            |((offset, leader_epoch, committed_ms, expires_ms, turn), metadata)| Offset {
+                offset,
+                leader_epoch,
+                metadata,
+                committed_ms,
+                expires_ms,
+                turn,
+            },
+        )
+    }
+
+    proptest! {
+        #[test]
+        fn keys_are_read_as_they_are_written(
+            group in text(), place in place(), producer_id in any::<i64>()
+        ) {
+            let pending = Key::Pending { producer_id, place: place.clone() };
+            for key in [Key::Group(group), Key::Offset(place), pending] {
+                prop_assert_eq!(Key::parse(&key.text()), Ok(key));
+            }
+        }
+
+        #[test]
+        fn values_are_read_as_they_are_written(group in group(), offset in offset()) {
+            prop_assert_eq!(GroupFact::decode("", &group.encode()), Ok(group));
+            prop_assert_eq!(Offset::decode("", &offset.encode()), Ok(offset));
+        }
+
+        #[test]
+        fn what_is_cut_off_or_goes_on_is_refused(group in group(), at in any::<usize>()) {
+            let bytes = group.encode();
+            let cut = &bytes[..at % bytes.len()];
+            prop_assert!(GroupFact::decode("", cut).is_err());
+            let longer = [&bytes[..], &[0]].concat();
+            prop_assert!(GroupFact::decode("", &longer).is_err());
+        }
+
+        #[test]
+        fn any_bytes_are_read_stably_or_refused(key in ".{0,30}", value in bytes()) {
+            if let Ok(parsed) = Key::parse(&key) {
+                prop_assert_eq!(parsed.text(), key);
+            }
+            if let Ok(group) = GroupFact::decode("", &value) {
+                prop_assert_eq!(group.encode(), value);
+            }
+        }
+    }
+
+    #[test]
+    fn a_count_larger_than_the_input_is_refused() {
+        let mut bytes = Writer::default();
+        bytes.put_u8(FORMAT).put_u8(CLASSIC).put_u8(0).put_i32(1);
+        bytes.put_u8(0).put_u8(0).put_i64(0).put_i32(-1);
+        let error = GroupFact::decode("group/g", &bytes.finish()).unwrap_err();
+        let source = DecodeError::Truncated {
+            what: "members",
+            need: u32::MAX as usize,
+            have: 0,
+        };
+        assert_eq!(
+            error,
+            Error::Value {
+                key: "group/g".into(),
+                source
+            }
+        );
+    }
+}

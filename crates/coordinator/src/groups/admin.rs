@@ -1,0 +1,141 @@
+//! ListGroups, DescribeGroups, DeleteGroups.
+
+use fletch_wire::messages::delete_groups::DeletableGroupResult;
+use fletch_wire::messages::describe_groups::{DescribedGroup, DescribedGroupMember};
+use fletch_wire::messages::list_groups::ListedGroup;
+use fletch_wire::messages::{
+    DeleteGroupsRequest, DeleteGroupsResponse, DescribeGroupsRequest, DescribeGroupsResponse,
+    ListGroupsRequest, ListGroupsResponse,
+};
+use fletch_wire::{ErrorCode, Str};
+
+use super::classic::State;
+use super::{Env, Group, Groups};
+use crate::fact::{Fact, Key};
+use crate::output::Output;
+
+/// Kafka's name of the type of group whose members assign.
+const CLASSIC: &str = "classic";
+
+/// Kafka's name of the state of a group that isn't there.
+const DEAD: &str = "Dead";
+
+impl Groups {
+    /// ListGroups.
+    pub fn list_groups(&self, request: &ListGroupsRequest) -> ListGroupsResponse {
+        let named = |filter: &[Str], name: &str| {
+            filter.is_empty() || filter.iter().any(|one| one.eq_ignore_ascii_case(name))
+        };
+        let groups = self.groups.iter().filter(|(_, group)| {
+            let state = group.members.state().name();
+            named(&request.states_filter, state) && named(&request.types_filter, CLASSIC)
+        });
+        let groups = groups.map(|(id, group)| ListedGroup {
+            group_id: Str::from(&**id),
+            protocol_type: Str::from(group.members.protocol_type().unwrap_or_default()),
+            group_state: Str::from(group.members.state().name()),
+            group_type: Str::from(CLASSIC),
+            ..Default::default()
+        });
+        ListGroupsResponse {
+            groups: groups.collect(),
+            ..Default::default()
+        }
+    }
+
+    /// DescribeGroups. What the sender may do with the groups is left out.
+    pub fn describe_groups(&self, request: &DescribeGroupsRequest) -> DescribeGroupsResponse {
+        let groups = request
+            .groups
+            .iter()
+            .map(|id| match self.groups.get(&**id) {
+                Some(group) => described(id, group),
+                None => DescribedGroup {
+                    group_id: id.clone(),
+                    group_state: Str::from(DEAD),
+                    ..Default::default()
+                },
+            });
+        DescribeGroupsResponse {
+            groups: groups.collect(),
+            ..Default::default()
+        }
+    }
+
+    /// DeleteGroups.
+    pub fn delete_groups(
+        &mut self,
+        now_ms: i64,
+        request: &DeleteGroupsRequest,
+        out: &mut Output,
+    ) -> DeleteGroupsResponse {
+        let results = request.groups_names.iter().map(|id| {
+            let state = self.groups.get(&**id).map(|group| group.members.state());
+            let error_code = match state {
+                None => ErrorCode::GROUP_ID_NOT_FOUND,
+                Some(State::Empty) => {
+                    self.forget_group(now_ms, id, out);
+                    ErrorCode::NONE
+                }
+                Some(_) => ErrorCode::NON_EMPTY_GROUP,
+            };
+            DeletableGroupResult {
+                group_id: id.clone(),
+                error_code,
+                ..Default::default()
+            }
+        });
+        DeleteGroupsResponse {
+            results: results.collect(),
+            ..Default::default()
+        }
+    }
+
+    /// Forgets a group that has no members, and its offsets.
+    pub(super) fn forget_group(&mut self, now_ms: i64, id: &str, out: &mut Output) {
+        let Some((id, mut group)) = self.groups.remove_entry(id) else {
+            return;
+        };
+        group.offsets.forget_all(&id, &mut out.facts);
+        if group.members.is_kept() {
+            let key = Key::Group(id).text();
+            out.facts.push(Fact { key, value: None });
+        }
+        let mut env = Env {
+            config: &self.config,
+            timers: &mut self.timers,
+            out,
+            now_ms,
+        };
+        group.members.stop(&mut env);
+    }
+}
+
+fn described(id: &Str, group: &Group) -> DescribedGroup {
+    let members = &group.members;
+    // While the members come and go, it isn't settled what they will use.
+    let protocol = match members.state() {
+        State::Stable => members.protocol(),
+        State::Empty | State::Preparing | State::Completing => None,
+    };
+    let described = members.members().map(|member| DescribedGroupMember {
+        member_id: Str::from(&*member.id),
+        group_instance_id: member.instance_id.as_deref().map(Str::from),
+        client_id: Str::from(&*member.client_id),
+        client_host: Str::from(&*member.client_host),
+        member_metadata: member.metadata(protocol),
+        member_assignment: match protocol {
+            Some(_) => member.assignment.clone(),
+            None => Default::default(),
+        },
+        ..Default::default()
+    });
+    DescribedGroup {
+        group_id: id.clone(),
+        group_state: Str::from(members.state().name()),
+        protocol_type: Str::from(members.protocol_type().unwrap_or_default()),
+        protocol_data: Str::from(protocol.unwrap_or_default()),
+        members: described.collect(),
+        ..Default::default()
+    }
+}

@@ -1,0 +1,455 @@
+//! OffsetCommit, TxnOffsetCommit, OffsetFetch, OffsetDelete, and the ways offsets go.
+
+use std::sync::Arc;
+
+use fletch_wire::messages::offset_commit::{
+    OffsetCommitResponsePartition, OffsetCommitResponseTopic,
+};
+use fletch_wire::messages::offset_delete::{
+    OffsetDeleteResponsePartition, OffsetDeleteResponseTopic,
+};
+use fletch_wire::messages::offset_fetch::{
+    OffsetFetchResponseGroup, OffsetFetchResponsePartition, OffsetFetchResponsePartitions,
+    OffsetFetchResponseTopic, OffsetFetchResponseTopics,
+};
+use fletch_wire::messages::txn_offset_commit::{
+    TxnOffsetCommitResponsePartition, TxnOffsetCommitResponseTopic,
+};
+use fletch_wire::messages::{
+    OffsetCommitRequest, OffsetCommitResponse, OffsetDeleteRequest, OffsetDeleteResponse,
+    OffsetFetchRequest, OffsetFetchResponse, TxnOffsetCommitRequest, TxnOffsetCommitResponse,
+};
+use fletch_wire::{ErrorCode, Str};
+
+use super::classic::State;
+use super::{Group, Groups};
+use crate::fact::{Fact, Key, Offset, Place, Value};
+use crate::output::Output;
+
+/// Whether there is such a partition.
+pub type Known<'a> = &'a dyn Fn(&str, i32) -> bool;
+
+/// Who commits, by its own account.
+struct Committer<'a> {
+    member_id: &'a str,
+    instance_id: Option<&'a str>,
+    generation: i32,
+    /// The producer in whose transaction it commits.
+    producer: Option<i64>,
+}
+
+/// An offset to commit, and when to forget it.
+struct Commit<'a> {
+    offset: i64,
+    leader_epoch: i32,
+    metadata: &'a str,
+    committed_ms: i64,
+    expires_ms: Option<i64>,
+}
+
+impl Groups {
+    /// OffsetCommit.
+    pub fn offset_commit(
+        &mut self,
+        now_ms: i64,
+        request: &OffsetCommitRequest,
+        known: Known,
+        out: &mut Output,
+    ) -> OffsetCommitResponse {
+        let committer = Committer {
+            member_id: &request.member_id,
+            instance_id: request.group_instance_id.as_deref(),
+            generation: request.generation_id_or_member_epoch,
+            producer: None,
+        };
+        let allowed = self.check_committer(now_ms, &request.group_id, &committer, out);
+        let kept_ms = request.retention_time_ms;
+        let topics = request.topics.iter().map(|topic| {
+            let partitions = topic.partitions.iter().map(|partition| {
+                let commit = Commit {
+                    offset: partition.committed_offset,
+                    leader_epoch: partition.committed_leader_epoch,
+                    metadata: partition.committed_metadata.as_deref().unwrap_or_default(),
+                    committed_ms: match partition.commit_timestamp {
+                        ..0 => now_ms,
+                        timestamp_ms => timestamp_ms,
+                    },
+                    expires_ms: (kept_ms >= 0).then(|| now_ms.saturating_add(kept_ms)),
+                };
+                let index = partition.partition_index;
+                let place = (&*request.group_id, &*topic.name, index);
+                OffsetCommitResponsePartition {
+                    partition_index: index,
+                    error_code: self.commit(allowed, place, &committer, commit, known, out),
+                    ..Default::default()
+                }
+            });
+            OffsetCommitResponseTopic {
+                name: topic.name.clone(),
+                partitions: partitions.collect(),
+                ..Default::default()
+            }
+        });
+        let topics = topics.collect();
+        self.forget_if_nothing(&request.group_id);
+        OffsetCommitResponse {
+            topics,
+            ..Default::default()
+        }
+    }
+
+    /// TxnOffsetCommit. That the transaction is open, and has the group's offsets in it, is to be
+    /// made sure of before.
+    pub fn txn_offset_commit(
+        &mut self,
+        now_ms: i64,
+        request: &TxnOffsetCommitRequest,
+        known: Known,
+        out: &mut Output,
+    ) -> TxnOffsetCommitResponse {
+        let committer = Committer {
+            member_id: &request.member_id,
+            instance_id: request.group_instance_id.as_deref(),
+            generation: request.generation_id,
+            producer: Some(request.producer_id),
+        };
+        let allowed = self.check_committer(now_ms, &request.group_id, &committer, out);
+        let topics = request.topics.iter().map(|topic| {
+            let partitions = topic.partitions.iter().map(|partition| {
+                let commit = Commit {
+                    offset: partition.committed_offset,
+                    leader_epoch: partition.committed_leader_epoch,
+                    metadata: partition.committed_metadata.as_deref().unwrap_or_default(),
+                    committed_ms: now_ms,
+                    expires_ms: None,
+                };
+                let index = partition.partition_index;
+                let place = (&*request.group_id, &*topic.name, index);
+                TxnOffsetCommitResponsePartition {
+                    partition_index: index,
+                    error_code: self.commit(allowed, place, &committer, commit, known, out),
+                    ..Default::default()
+                }
+            });
+            TxnOffsetCommitResponseTopic {
+                name: topic.name.clone(),
+                partitions: partitions.collect(),
+                ..Default::default()
+            }
+        });
+        let topics = topics.collect();
+        self.forget_if_nothing(&request.group_id);
+        TxnOffsetCommitResponse {
+            topics,
+            ..Default::default()
+        }
+    }
+
+    /// Ends the part that a group has in a producer's transaction.
+    pub fn end_transaction(
+        &mut self,
+        group_id: &str,
+        producer_id: i64,
+        committed: bool,
+        out: &mut Output,
+    ) {
+        if let Some((id, group)) = self.get_mut(group_id) {
+            let facts = &mut out.facts;
+            group.offsets.end(&id, producer_id, committed, facts);
+        }
+        self.forget_if_nothing(group_id);
+    }
+
+    fn check_committer(
+        &mut self,
+        now_ms: i64,
+        group_id: &str,
+        committer: &Committer,
+        out: &mut Output,
+    ) -> Result<(), ErrorCode> {
+        if !self.groups.contains_key(group_id) {
+            if committer.generation >= 0 {
+                return Err(ErrorCode::ILLEGAL_GENERATION);
+            }
+            // Of a consumer that has chosen its partitions by itself.
+            return self.create(now_ms, group_id);
+        }
+        // Not by `with`, which would forget the group that has just been made.
+        let Some(group) = self.groups.get_mut(group_id) else {
+            return Err(ErrorCode::UNKNOWN_MEMBER_ID);
+        };
+        let mut env = super::Env {
+            config: &self.config,
+            timers: &mut self.timers,
+            out,
+            now_ms,
+        };
+        group.members.check_commit(
+            &mut env,
+            committer.member_id,
+            committer.instance_id,
+            committer.generation,
+            committer.producer.is_some(),
+        )
+    }
+
+    fn commit(
+        &mut self,
+        allowed: Result<(), ErrorCode>,
+        (group_id, topic, partition): (&str, &str, i32),
+        committer: &Committer,
+        commit: Commit,
+        known: Known,
+        out: &mut Output,
+    ) -> ErrorCode {
+        if let Err(error) = allowed {
+            return error;
+        }
+        if !known(topic, partition) {
+            return ErrorCode::UNKNOWN_TOPIC_OR_PARTITION;
+        }
+        if commit.metadata.len() > self.config.offset_metadata_bytes_max {
+            return ErrorCode::OFFSET_METADATA_TOO_LARGE;
+        }
+        let offsets_max = self.config.group_offsets_max;
+        let Some((id, group)) = self.get_mut(group_id) else {
+            return ErrorCode::UNKNOWN_MEMBER_ID;
+        };
+        if group.offsets.count() >= offsets_max && group.offsets.get(topic, partition).is_none() {
+            return ErrorCode::INVALID_COMMIT_OFFSET_SIZE;
+        }
+        let offset = Offset {
+            offset: commit.offset,
+            leader_epoch: commit.leader_epoch,
+            metadata: commit.metadata.into(),
+            committed_ms: commit.committed_ms,
+            expires_ms: commit.expires_ms,
+            turn: group.offsets.next_turn(),
+        };
+        let place = Place {
+            group: id,
+            topic: topic.into(),
+            partition,
+        };
+        let value = Some(offset.encode());
+        group.offsets.put(committer.producer, &place, offset);
+        let key = match committer.producer {
+            None => Key::Offset(place),
+            Some(producer_id) => Key::Pending { producer_id, place },
+        };
+        let key = key.text();
+        out.facts.push(Fact { key, value });
+        ErrorCode::NONE
+    }
+
+    /// OffsetFetch.
+    pub fn offset_fetch(&self, version: i16, request: &OffsetFetchRequest) -> OffsetFetchResponse {
+        let stable = request.require_stable;
+        if version < 8 {
+            let asked = request.topics.iter().flatten();
+            let asked = asked.map(|topic| (&topic.name, &*topic.partition_indexes));
+            let all = request.topics.is_none();
+            let topics = self.fetch(&request.group_id, all, asked, stable);
+            return OffsetFetchResponse {
+                topics: topics.into_iter().map(in_old_form).collect(),
+                ..Default::default()
+            };
+        }
+        let groups = request.groups.iter().map(|group| {
+            let asked = group.topics.iter().flatten();
+            let asked = asked.map(|topic| (&topic.name, &*topic.partition_indexes));
+            let all = group.topics.is_none();
+            OffsetFetchResponseGroup {
+                group_id: group.group_id.clone(),
+                topics: self.fetch(&group.group_id, all, asked, stable),
+                ..Default::default()
+            }
+        });
+        OffsetFetchResponse {
+            groups: groups.collect(),
+            ..Default::default()
+        }
+    }
+
+    fn fetch<'a>(
+        &self,
+        group_id: &str,
+        all: bool,
+        asked: impl Iterator<Item = (&'a Str, &'a [i32])>,
+        stable: bool,
+    ) -> Vec<OffsetFetchResponseTopics> {
+        let group = self.groups.get(group_id);
+        let partition = |topic: &str, partition: i32| fetched(group, topic, partition, stable);
+        if !all {
+            let topics = asked.map(|(topic, partitions)| OffsetFetchResponseTopics {
+                name: topic.clone(),
+                partitions: partitions
+                    .iter()
+                    .map(|&index| partition(topic, index))
+                    .collect(),
+                ..Default::default()
+            });
+            return topics.collect();
+        }
+        let committed = group
+            .into_iter()
+            .flat_map(|group| group.offsets.committed());
+        let topics = committed.map(|(topic, partitions)| OffsetFetchResponseTopics {
+            name: Str::from(&**topic),
+            partitions: partitions
+                .keys()
+                .map(|&index| partition(topic, index))
+                .collect(),
+            ..Default::default()
+        });
+        topics.collect()
+    }
+
+    /// OffsetDelete.
+    pub fn offset_delete(
+        &mut self,
+        request: &OffsetDeleteRequest,
+        known: Known,
+        out: &mut Output,
+    ) -> OffsetDeleteResponse {
+        let refused = |error_code| OffsetDeleteResponse {
+            error_code,
+            ..Default::default()
+        };
+        let Some((id, group)) = self.get_mut(&request.group_id) else {
+            return refused(ErrorCode::GROUP_ID_NOT_FOUND);
+        };
+        if group.members.state() != State::Empty && !group.members.is_of_consumers() {
+            return refused(ErrorCode::NON_EMPTY_GROUP);
+        }
+        let mut delete = |topic: &Str, partition: i32| {
+            if !known(topic, partition) {
+                return ErrorCode::UNKNOWN_TOPIC_OR_PARTITION;
+            }
+            if group.members.state() != State::Empty && group.members.reads(topic) {
+                return ErrorCode::GROUP_SUBSCRIBED_TO_TOPIC;
+            }
+            let place = Place {
+                group: id.clone(),
+                topic: (**topic).into(),
+                partition,
+            };
+            group.offsets.forget(vec![place], &mut out.facts);
+            ErrorCode::NONE
+        };
+        let topics = request.topics.iter().map(|topic| {
+            let partitions = topic.partitions.iter().map(|partition| {
+                let partition_index = partition.partition_index;
+                OffsetDeleteResponsePartition {
+                    partition_index,
+                    error_code: delete(&topic.name, partition_index),
+                    ..Default::default()
+                }
+            });
+            OffsetDeleteResponseTopic {
+                name: topic.name.clone(),
+                partitions: partitions.collect(),
+                ..Default::default()
+            }
+        });
+        let topics = topics.collect();
+        self.forget_if_nothing(&request.group_id);
+        OffsetDeleteResponse {
+            topics,
+            ..Default::default()
+        }
+    }
+
+    /// Forgets the offsets in a topic that is deleted.
+    pub fn forget_topic(&mut self, topic: &str, out: &mut Output) {
+        for (id, group) in &mut self.groups {
+            group.offsets.forget_topic(id, topic, &mut out.facts);
+        }
+        let ids: Vec<Arc<str>> = self.groups.keys().cloned().collect();
+        ids.iter().for_each(|id| self.forget_if_nothing(id));
+    }
+
+    /// Forgets the offsets that nobody needs any more, and the groups that have none left.
+    pub(super) fn expire(&mut self, now_ms: i64, out: &mut Output) {
+        let kept_ms = self.config.offsets_retention_ms;
+        let ids: Vec<Arc<str>> = self.groups.keys().cloned().collect();
+        for id in ids {
+            let Some(group) = self.groups.get_mut(&id) else {
+                continue;
+            };
+            let members = &group.members;
+            let is_old = |topic: &str, offset: &Offset| {
+                if let Some(expires_ms) = offset.expires_ms {
+                    return expires_ms <= now_ms;
+                }
+                let used_ms = match (members.state(), members.protocol_type()) {
+                    // Members may have read on without a commit, as long as there were any.
+                    (State::Empty, Some(_)) => offset.committed_ms.max(members.since_ms()),
+                    (State::Empty, None) => offset.committed_ms,
+                    (State::Stable, _) if !members.reads(topic) => offset.committed_ms,
+                    _ => return false,
+                };
+                used_ms.saturating_add(kept_ms) <= now_ms
+            };
+            group.offsets.expire(&id, is_old, &mut out.facts);
+            if group.members.is_vacant() && group.offsets.is_empty() {
+                self.forget_group(now_ms, &id, out);
+            }
+        }
+    }
+
+    fn get_mut(&mut self, id: &str) -> Option<(Arc<str>, &mut Group)> {
+        let (id, _) = self.groups.get_key_value(id)?;
+        let id = id.clone();
+        let group = self.groups.get_mut(&id)?;
+        Some((id, group))
+    }
+}
+
+/// One partition of an answer to OffsetFetch.
+fn fetched(
+    group: Option<&Group>,
+    topic: &str,
+    partition_index: i32,
+    stable: bool,
+) -> OffsetFetchResponsePartitions {
+    let none = OffsetFetchResponsePartitions {
+        partition_index,
+        committed_offset: -1,
+        metadata: Some(Str::new()),
+        ..Default::default()
+    };
+    let Some(group) = group else { return none };
+    if stable && group.offsets.is_pending(topic, partition_index) {
+        return OffsetFetchResponsePartitions {
+            error_code: ErrorCode::UNSTABLE_OFFSET_COMMIT,
+            ..none
+        };
+    }
+    match group.offsets.get(topic, partition_index) {
+        None => none,
+        Some(offset) => OffsetFetchResponsePartitions {
+            committed_offset: offset.offset,
+            committed_leader_epoch: offset.leader_epoch,
+            metadata: Some(Str::from(&*offset.metadata)),
+            ..none
+        },
+    }
+}
+
+fn in_old_form(topic: OffsetFetchResponseTopics) -> OffsetFetchResponseTopic {
+    let partitions = topic.partitions.into_iter();
+    let partitions = partitions.map(|partition| OffsetFetchResponsePartition {
+        partition_index: partition.partition_index,
+        committed_offset: partition.committed_offset,
+        committed_leader_epoch: partition.committed_leader_epoch,
+        metadata: partition.metadata,
+        error_code: partition.error_code,
+        ..Default::default()
+    });
+    OffsetFetchResponseTopic {
+        name: topic.name,
+        partitions: partitions.collect(),
+        ..Default::default()
+    }
+}
