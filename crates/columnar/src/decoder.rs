@@ -65,8 +65,10 @@ pub struct Decoder {
 struct StripRows {
     /// All rows, whatever their writer.
     lanes: Lanes,
-    /// Those of one writer among several.
-    some: Lanes,
+    /// Of several writers, each one's rows. As many as a strip ever had writers.
+    parts: Vec<Lanes>,
+    /// Whose rows `parts` are.
+    parted: Vec<u64>,
     /// Each row's writer: its id, or one of the two below.
     writers: Vec<u64>,
     /// Rows too short for a kernel's loads, copied to where there is room before their end.
@@ -243,32 +245,15 @@ impl Decoder {
             self.columns.raws[col].make_strip_room(count);
         }
         let mut strip = std::mem::take(&mut self.strip);
-        let StripRows {
-            lanes,
-            some,
-            writers,
-            ..
-        } = &mut strip;
         if let Some(writer) = uniform {
             // SAFETY: `given`'s slices outlive this call, short ones have been copied to where
             // TAIL bytes precede their end, and there is room for `count` rows.
-            unsafe { self.decode_lanes(u64::from(writer), lanes) };
+            unsafe { self.decode_lanes(u64::from(writer), &mut strip.lanes) };
         } else {
-            let mut todo = 0;
-            while let Some(next) = writers[todo..].iter().position(|&w| w != NO_ROW) {
-                todo += next;
-                let writer = writers[todo];
-                some.resize(count);
-                let mut kept = 0;
-                for (i, w) in writers.iter_mut().enumerate().skip(todo) {
-                    // Without a branch: each lane is written, and stays if it is one of these.
-                    some.set(kept, lanes, i, i as u32);
-                    kept += usize::from(*w == writer);
-                    *w = if *w == writer { NO_ROW } else { *w };
-                }
-                some.limit(kept);
+            strip.part();
+            for (&writer, lanes) in strip.parted.iter().zip(&mut strip.parts) {
                 // SAFETY: as above.
-                unsafe { self.decode_lanes(writer, some) };
+                unsafe { self.decode_lanes(writer, lanes) };
             }
         }
         self.strip = strip;
@@ -399,6 +384,30 @@ fn strip_rows<'a>(first: usize, rows: usize, given: &impl Fn(usize) -> Given<'a>
 }
 
 impl StripRows {
+    /// Puts each writer's rows into lanes of their own.
+    fn part(&mut self) {
+        let count = self.lanes.len();
+        self.parted.clear();
+        let mut part = 0;
+        for (row, &writer) in self.writers.iter().enumerate() {
+            if writer == NO_ROW {
+                continue;
+            }
+            if self.parted.get(part) != Some(&writer) {
+                let known = self.parted.iter().position(|&w| w == writer);
+                part = known.unwrap_or(self.parted.len());
+            }
+            if part == self.parted.len() {
+                self.parted.push(writer);
+                if self.parts.len() == part {
+                    self.parts.push(Lanes::default());
+                }
+                self.parts[part].start_filling(count);
+            }
+            self.parts[part].fill_next(&self.lanes, row);
+        }
+    }
+
     /// Sets up a strip. If all its rows are of one writer (or refused already), says which.
     fn prepare<'a>(
         &mut self,

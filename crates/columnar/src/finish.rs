@@ -1,6 +1,8 @@
 //! The end of a strip: refused rows are left out, items are put in the order of their rows, text
 //! is gathered and checked, and what remains is committed.
 
+use std::ops::Range;
+
 use crate::columns::{Columns, PAD, Raw, grow};
 use crate::exec::{DEAD, DEAD_FULL};
 use crate::kernels::{self, InstructionSet};
@@ -9,29 +11,52 @@ use crate::layout::{SpaceId, Store};
 /// Which of a space's strip rows are kept, in which order.
 #[derive(Debug, Default)]
 pub(crate) struct Selection {
-    /// All are, as they are; `rows` says nothing.
-    all: bool,
-    rows: Vec<u32>,
-    /// How many are kept.
+    /// Rows that follow one another, none of the runs empty. Few, nearly always one.
+    runs: Vec<Range<usize>>,
+    /// How many rows are kept.
     len: usize,
 }
 
 impl Selection {
-    #[inline]
-    fn at(&self, i: usize) -> usize {
-        if self.all { i } else { self.rows[i] as usize }
+    /// The rows that are kept.
+    fn rows(&self) -> impl Iterator<Item = usize> {
+        self.runs.iter().cloned().flatten()
+    }
+
+    /// Whether the rows are where they belong already.
+    fn in_place(&self) -> bool {
+        match self.runs.as_slice() {
+            [] => true,
+            [run] => run.start == 0,
+            _ => false,
+        }
+    }
+
+    fn clear(&mut self) {
+        self.runs.clear();
+        self.len = 0;
+    }
+
+    fn push(&mut self, run: Range<usize>) {
+        if run.is_empty() {
+            return;
+        }
+        self.len += run.len();
+        match self.runs.last_mut() {
+            Some(last) if last.end == run.start => last.end = run.end,
+            _ => self.runs.push(run),
+        }
     }
 
     /// Those that aren't dead.
     fn select_alive(&mut self, dead: &[u8]) {
-        self.all = dead.iter().all(|&d| d == 0);
-        self.len = dead.len();
-        if !self.all {
-            self.rows.clear();
-            let rows = dead.iter().enumerate().filter(|(_, d)| **d == 0);
-            self.rows.extend(rows.map(|(i, _)| i as u32));
-            self.len = self.rows.len();
+        self.clear();
+        let mut start = 0;
+        while let Some(alive) = dead[start..].iter().position(|&d| d != 0) {
+            self.push(start..start + alive);
+            start += alive + 1;
         }
+        self.push(start..dead.len());
     }
 }
 
@@ -71,9 +96,9 @@ impl Columns {
             let selection = &selections[raw.space];
             let committed = self.spaces[raw.space].committed;
             match raw.store {
-                Store::Fixed(width) if !selection.all => {
+                Store::Fixed(width) if !selection.in_place() => {
                     let data = &mut raw.data.as_slice_mut()[committed * width..];
-                    pick(data, width, &selection.rows);
+                    pick(data, width, &selection.runs);
                 }
                 Store::List { .. } => raw.put_list_offsets(selection, committed),
                 _ => {}
@@ -95,7 +120,7 @@ impl Columns {
                 None => this[0].select_alive(dead),
                 Some(list) => {
                     let raw = &self.raws[list];
-                    raw.select_items(&parents[raw.space], space.local, &mut this[0]);
+                    raw.select_items(&parents[raw.space], &mut this[0]);
                 }
             }
         }
@@ -138,13 +163,14 @@ impl Columns {
     /// The strip's row that owns row `row` (after selection) of `space`. Slow: for refusals.
     fn root_of(&self, selections: &[Selection], space: SpaceId, row: usize) -> usize {
         let Some(list) = self.spaces[space].list else {
-            return selections[space].at(row);
+            let mut rows = selections[space].rows();
+            return rows.nth(row).expect("a row that was selected");
         };
         let raw = &self.raws[list];
         let parents = &selections[raw.space];
         let mut seen = 0;
-        for parent in 0..parents.len {
-            seen += raw.count(parents.at(parent));
+        for (parent, row_of) in parents.rows().enumerate() {
+            seen += raw.count(row_of);
             if row < seen {
                 return self.root_of(selections, raw.space, parent);
             }
@@ -161,38 +187,27 @@ impl Raw {
     }
 
     /// The order in which a list's items follow their rows.
-    fn select_items(&self, parents: &Selection, local: usize, to: &mut Selection) {
-        let mut next = 0;
-        let in_order = self.pieces.is_empty()
-            && (0..parents.len).all(|i| {
-                let row = parents.at(i);
-                let (start, count) = (self.starts[row] as usize, self.counts[row] as usize);
-                let follows = count == 0 || start == next;
-                next += count;
-                follows
-            });
-        to.all = in_order && next == local;
-        to.len = local;
-        if to.all {
+    fn select_items(&self, parents: &Selection, to: &mut Selection) {
+        to.clear();
+        let first = |row: usize| {
+            let start = self.starts[row] as usize;
+            start..start + self.counts[row] as usize
+        };
+        if self.pieces.is_empty() {
+            parents.rows().for_each(|row| to.push(first(row)));
             return;
         }
         let mut pieces = self.pieces.clone();
         // Stable: a row's blocks stay in the order they were read.
         pieces.sort_by_key(|p| p.row);
-        to.rows.clear();
-        for i in 0..parents.len {
-            let row = parents.at(i);
-            let (start, count) = (self.starts[row], self.counts[row]);
-            to.rows.extend(start..start + count);
-            if pieces.is_empty() {
-                continue;
-            }
-            let first = pieces.partition_point(|p| (p.row as usize) < row);
-            for piece in pieces[first..].iter().take_while(|p| p.row as usize == row) {
-                to.rows.extend(piece.start..piece.start + piece.count);
+        for row in parents.rows() {
+            to.push(first(row));
+            let from = pieces.partition_point(|p| (p.row as usize) < row);
+            for piece in pieces[from..].iter().take_while(|p| p.row as usize == row) {
+                let start = piece.start as usize;
+                to.push(start..start + piece.count as usize);
             }
         }
-        to.len = to.rows.len();
     }
 
     /// Commits the selected rows' item counts.
@@ -203,16 +218,13 @@ impl Raw {
         }
         let offsets = &mut self.offsets.typed_data_mut::<i32>()[committed..];
         let mut offset = offsets[0];
-        let mut put = |(to, count): (&mut i32, u32)| {
-            offset += count as i32;
-            *to = offset;
-        };
-        let to = offsets[1..=selection.len].iter_mut();
-        if selection.all {
-            to.zip(self.counts.iter().copied()).for_each(&mut put);
-        } else {
-            let counts = selection.rows.iter().map(|&row| self.counts[row as usize]);
-            to.zip(counts).for_each(&mut put);
+        let mut to = offsets[1..=selection.len].iter_mut();
+        for run in &selection.runs {
+            // In this order: a zip takes from its first side before it knows of the second's end.
+            for (&count, to) in self.counts[run.clone()].iter().zip(to.by_ref()) {
+                offset += count as i32;
+                *to = offset;
+            }
         }
     }
 
@@ -229,14 +241,15 @@ impl Raw {
         committed: usize,
         utf8: bool,
     ) -> Result<(), Bad> {
-        let (ptrs, lens) = if selection.all {
+        let (ptrs, lens) = if selection.in_place() {
             (&self.ptrs[..selection.len], &self.lens[..selection.len])
         } else {
-            let rows = selection.rows.iter().map(|&r| r as usize);
             self.picked_ptrs.clear();
-            self.picked_ptrs.extend(rows.clone().map(|r| self.ptrs[r]));
             self.picked_lens.clear();
-            self.picked_lens.extend(rows.map(|r| self.lens[r]));
+            for run in &selection.runs {
+                self.picked_ptrs.extend_from_slice(&self.ptrs[run.clone()]);
+                self.picked_lens.extend_from_slice(&self.lens[run.clone()]);
+            }
             (self.picked_ptrs.as_slice(), self.picked_lens.as_slice())
         };
         let total: u64 = lens.iter().map(|&l| u64::from(l)).sum();
@@ -276,31 +289,26 @@ impl Raw {
     }
 }
 
-/// Moves the `rows` of a store to its front, in their order.
-fn pick(data: &mut [u8], width: usize, rows: &[u32]) {
-    let increasing = rows.windows(2).all(|w| w[0] < w[1]);
+/// Moves the rows of `runs` to a store's front, in their order.
+fn pick(data: &mut [u8], width: usize, runs: &[Range<usize>]) {
     let copy;
-    let from = if increasing {
+    let from = if runs.windows(2).all(|w| w[0].end <= w[1].start) {
         None
     } else {
-        let last = rows.iter().max().map_or(0, |&r| r as usize + 1);
+        let last = runs.iter().map(|run| run.end).max().unwrap_or(0);
         copy = data[..last * width].to_vec();
         Some(&copy)
     };
-    let mut i = 0;
-    while i < rows.len() {
-        let start = rows[i] as usize;
-        let mut run = 1;
-        while i + run < rows.len() && rows[i + run] as usize == start + run {
-            run += 1;
-        }
-        let (source, target) = (start * width..(start + run) * width, i * width);
+    let mut to = 0;
+    for run in runs {
+        let source = run.start * width..run.end * width;
+        let bytes = source.len();
         match from {
             // What is overwritten lies before everything still to be moved.
-            None => data.copy_within(source, target),
-            Some(copy) => data[target..target + run * width].copy_from_slice(&copy[source]),
+            None => data.copy_within(source, to),
+            Some(copy) => data[to..to + bytes].copy_from_slice(&copy[source]),
         }
-        i += run;
+        to += bytes;
     }
 }
 
@@ -316,10 +324,12 @@ mod tests {
             (4, vec![2, 3, 5]),
             (2, vec![9, 0, 1, 5, 5]),
         ] {
+            let mut selection = Selection::default();
+            rows.iter().for_each(|&row| selection.push(row..row + 1));
+            assert!(selection.rows().eq(rows.iter().copied()));
             let mut picked = data.clone();
-            pick(&mut picked, width, &rows);
+            pick(&mut picked, width, &selection.runs);
             for (i, &row) in rows.iter().enumerate() {
-                let row = row as usize;
                 assert_eq!(picked[i * width..][..width], data[row * width..][..width]);
             }
         }

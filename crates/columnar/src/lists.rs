@@ -97,9 +97,10 @@ impl Strip<'_> {
         lanes: &mut Lanes,
     ) {
         let mut s = self.scratch.lists.pop().unwrap_or_default();
-        s.open.clear();
+        s.open.resize(lanes.len(), 0);
         s.left.resize(lanes.len(), 0);
         s.start.resize(lanes.len(), 0);
+        let mut open = 0;
         for k in lanes.all() {
             // SAFETY: as the caller's.
             let (start, count) = unsafe { self.open_block(lanes, k, child, bytes_min) };
@@ -109,10 +110,11 @@ impl Strip<'_> {
             raw.counts[d] = count;
             s.start[k] = start;
             s.left[k] = count;
-            if count > 0 {
-                s.open.push(k as u32);
-            }
+            // Without a branch: whether a row has items is anyone's guess.
+            s.open[open] = k as u32;
+            open += usize::from(count > 0);
         }
+        s.open.truncate(open);
         while !s.open.is_empty() {
             self.make_room(child);
             // SAFETY: there is room for what the block headers announced.
@@ -157,11 +159,7 @@ impl Strip<'_> {
         let space = &mut self.columns.spaces[child];
         let start = space.local;
         match rest.first() {
-            Some(0) => {
-                lanes.advance(k, 1);
-                return (start as u32, 0);
-            }
-            // Up to 63 items, by far the commonest: as below, without its divisions into cases.
+            // Up to 63 items or none, by far the commonest: as below, without its cases.
             Some(&byte) if byte & 0x81 == 0 && !self.in_default && bytes_min > 0 => {
                 let count = usize::from(byte / 2);
                 let items_left = &mut self.scratch.items_left[root];

@@ -55,13 +55,11 @@ impl Lanes {
         self.len = 0;
     }
 
-    /// Makes room for `len` lanes that [`Self::set`] is to fill.
+    /// Makes `len` lanes that [`Self::set`] is to fill.
     pub(crate) fn resize(&mut self, len: usize) {
-        self.clear();
-        self.cur.resize(len, std::ptr::null());
-        self.end.resize(len, std::ptr::null());
-        self.dst.resize(len, 0);
-        self.root.resize(len, 0);
+        self.make_long(len);
+        self.dense = false;
+        self.shift = 0;
         self.len = len;
     }
 
@@ -72,6 +70,32 @@ impl Lanes {
         self.end[k] = from.end[from_k];
         self.dst[k] = dst;
         self.root[k] = from.root[from_k];
+    }
+
+    /// Makes room for up to `most` lanes that [`Self::fill_next`] is to add; none take part yet.
+    pub(crate) fn start_filling(&mut self, most: usize) {
+        self.make_long(most);
+        self.dense = false;
+        self.shift = 0;
+        self.len = 0;
+    }
+
+    /// Adds a lane: row `row` of `from`, whose place is the row.
+    #[inline]
+    pub(crate) fn fill_next(&mut self, from: &Self, row: usize) {
+        let k = self.len;
+        self.set(k, from, row, row as u32);
+        self.len = k + 1;
+    }
+
+    /// Makes the vectors at least `len` long; what is in them is left.
+    fn make_long(&mut self, len: usize) {
+        if self.cur.len() < len {
+            self.cur.resize(len, std::ptr::null());
+            self.end.resize(len, std::ptr::null());
+            self.dst.resize(len, 0);
+            self.root.resize(len, 0);
+        }
     }
 
     /// Makes `count` lanes, one for each row, whose cursors are the caller's to set.

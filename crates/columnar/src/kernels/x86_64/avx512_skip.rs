@@ -8,6 +8,10 @@ use std::arch::x86_64::*;
 use super::avx512::{GROUP, load, odd_lanes};
 use crate::kernels::{Lanes, Leaf, LeafKind, Out};
 
+/// Groups that are stepped side by side: a step waits for the loads of the one before it, and in that
+/// time the other groups' steps are made.
+const SIDE_BY_SIDE: usize = 4;
+
 /// As [`crate::kernels::skips`].
 ///
 /// # Safety
@@ -17,74 +21,143 @@ use crate::kernels::{Lanes, Leaf, LeafKind, Out};
     enable = "avx2,bmi1,bmi2,lzcnt,popcnt,avx512f,avx512bw,avx512cd,avx512dq,avx512vl"
 )]
 pub(crate) unsafe fn skips(leaves: &[Leaf], lanes: &mut Lanes, dead: &mut [u8]) {
-    let one = _mm512_set1_epi64(1);
     let count = lanes.len();
     let mut first = 0;
-    while first < count {
-        let left = count - first;
-        let mask: __mmask8 = if left >= GROUP { 0xff } else { (1 << left) - 1 };
-        // SAFETY: `first` is within the vectors, and the masked loads stay within their `count`
-        // elements.
-        let (cur_at, end_at, mut cur, mut end) = unsafe {
-            let cur_at = lanes.cur.as_mut_ptr().add(first).cast::<i64>();
-            let end_at = lanes.end.as_ptr().add(first).cast::<i64>();
-            (
-                cur_at,
-                end_at,
-                _mm512_maskz_loadu_epi64(mask, cur_at),
-                _mm512_maskz_loadu_epi64(mask, end_at),
-            )
-        };
-        for leaf in leaves {
+    // SAFETY: the caller's promises are the callee's conditions.
+    unsafe {
+        while count - first >= SIDE_BY_SIDE * GROUP {
+            skip_groups::<SIDE_BY_SIDE>(leaves, lanes, first, dead);
+            first += SIDE_BY_SIDE * GROUP;
+        }
+        while first < count {
+            skip_groups::<1>(leaves, lanes, first, dead);
+            first += GROUP;
+        }
+    }
+}
+
+/// Steps `N` groups of lanes, the first at `first`, over all values.
+///
+/// # Safety
+///
+/// As [`skips`]; there are more lanes than `first + (N - 1) * GROUP`.
+#[inline]
+#[target_feature(
+    enable = "avx2,bmi1,bmi2,lzcnt,popcnt,avx512f,avx512bw,avx512cd,avx512dq,avx512vl"
+)]
+unsafe fn skip_groups<const N: usize>(
+    leaves: &[Leaf],
+    lanes: &mut Lanes,
+    first: usize,
+    dead: &mut [u8],
+) {
+    let left = lanes.len() - first;
+    let mask: __mmask8 = if left >= GROUP { 0xff } else { (1 << left) - 1 };
+    let mut cur = [_mm512_setzero_si512(); N];
+    let mut end = [_mm512_setzero_si512(); N];
+    for g in 0..N {
+        // SAFETY: the masked loads stay within the lanes.
+        unsafe {
+            let at = first + g * GROUP;
+            cur[g] = _mm512_maskz_loadu_epi64(mask, lanes.cur.as_ptr().add(at).cast());
+            end[g] = _mm512_maskz_loadu_epi64(mask, lanes.end.as_ptr().add(at).cast());
+        }
+    }
+    for leaf in leaves {
+        for g in 0..N {
             // SAFETY: rows have TAIL bytes before their end, which no cursor has passed.
-            let head = unsafe { load(cur, end, mask) };
-            let (bytes, present, absent, tag_len) = match leaf.nulls {
-                None => (head, mask, 0, _mm512_setzero_si512()),
-                Some(nulls) => {
-                    let tag = _mm512_and_si512(head, _mm512_set1_epi64(0xff));
-                    let value = _mm512_set1_epi64(i64::from(nulls.value));
-                    let null = _mm512_set1_epi64(i64::from(nulls.null));
-                    let unknown = _mm512_set1_epi64(0xff << 56);
-                    let bytes = _mm512_or_si512(_mm512_srli_epi64::<8>(head), unknown);
-                    let present = _mm512_mask_cmpeq_epi64_mask(mask, tag, value);
-                    let absent = _mm512_mask_cmpeq_epi64_mask(mask, tag, null);
-                    (bytes, present, if nulls.allowed { absent } else { 0 }, one)
-                }
-            };
-            let (mut len, mut ok) = length(&leaf.kind, bytes, present);
-            let longer = present & !ok;
-            if longer != 0 && matches!(leaf.kind, LeafKind::SkipLong) {
-                // Behind a tag only seven bytes were there.
-                let at = _mm512_add_epi64(cur, tag_len);
-                // SAFETY: as above; a tag is at most one byte past the cursor.
-                let all = unsafe { load(at, end, longer) };
-                let (len_all, ok_all) = length(&leaf.kind, all, longer);
-                len = _mm512_mask_mov_epi64(len, longer, len_all);
-                ok |= ok_all & longer;
-            }
-            let taken = _mm512_mask_add_epi64(tag_len, present, tag_len, len);
-            let good = (ok & present) | absent;
-            let good = _mm512_mask_cmple_epu64_mask(good, taken, _mm512_sub_epi64(end, cur));
-            cur = _mm512_mask_add_epi64(cur, good, cur, taken);
+            let (next, good) = unsafe { step(leaf, cur[g], end[g], mask) };
+            cur[g] = next;
             let odd = mask & !good;
             if odd != 0 {
-                let nowhere = Out {
-                    data: std::ptr::null_mut(),
-                    lens: std::ptr::null_mut(),
-                    valid: std::ptr::null_mut(),
-                };
-                // SAFETY: as the loads above; the caller's promises are the callee's conditions.
-                unsafe {
-                    _mm512_mask_storeu_epi64(cur_at, mask, cur);
-                    odd_lanes(leaf, lanes, first, odd, nowhere, dead);
-                    cur = _mm512_maskz_loadu_epi64(mask, cur_at);
-                    end = _mm512_maskz_loadu_epi64(mask, end_at);
-                }
+                let at = first + g * GROUP;
+                // SAFETY: as above; the caller's promises are the callee's conditions.
+                (cur[g], end[g]) = unsafe { odd_steps(leaf, lanes, at, (mask, odd), next, dead) };
             }
         }
-        // SAFETY: the store stays within the vector's `count` elements.
-        unsafe { _mm512_mask_storeu_epi64(cur_at, mask, cur) };
-        first += GROUP;
+    }
+    for (g, cur) in cur.into_iter().enumerate() {
+        // SAFETY: the masked store stays within the lanes.
+        unsafe {
+            let to = lanes.cur.as_mut_ptr().add(first + g * GROUP);
+            _mm512_mask_storeu_epi64(to.cast(), mask, cur);
+        }
+    }
+}
+
+/// Where the cursors of a group are behind a value, and the lanes for which that is known.
+///
+/// # Safety
+///
+/// The rows are borrowed, with TAIL bytes before each `end`, which `cur` hasn't passed.
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw,avx512cd,avx512dq,avx512vl")]
+unsafe fn step(leaf: &Leaf, cur: __m512i, end: __m512i, mask: __mmask8) -> (__m512i, __mmask8) {
+    // SAFETY: the caller's promise.
+    let head = unsafe { load(cur, end, mask) };
+    let (bytes, present, absent, tag_len) = match leaf.nulls {
+        None => (head, mask, 0, _mm512_setzero_si512()),
+        Some(nulls) => {
+            let tag = _mm512_and_si512(head, _mm512_set1_epi64(0xff));
+            let value = _mm512_set1_epi64(i64::from(nulls.value));
+            let null = _mm512_set1_epi64(i64::from(nulls.null));
+            let unknown = _mm512_set1_epi64(0xff << 56);
+            let bytes = _mm512_or_si512(_mm512_srli_epi64::<8>(head), unknown);
+            let present = _mm512_mask_cmpeq_epi64_mask(mask, tag, value);
+            let absent = _mm512_mask_cmpeq_epi64_mask(mask, tag, null);
+            let absent = if nulls.allowed { absent } else { 0 };
+            (bytes, present, absent, _mm512_set1_epi64(1))
+        }
+    };
+    let (mut len, mut ok) = length(&leaf.kind, bytes, present);
+    let longer = present & !ok;
+    if longer != 0 && matches!(leaf.kind, LeafKind::SkipLong) {
+        // Behind a tag only seven bytes were there.
+        let at = _mm512_add_epi64(cur, tag_len);
+        // SAFETY: the caller's promise; a tag is one byte, and `load` takes as much beyond the end.
+        let all = unsafe { load(at, end, longer) };
+        let (len_all, ok_all) = length(&leaf.kind, all, longer);
+        len = _mm512_mask_mov_epi64(len, longer, len_all);
+        ok |= ok_all & longer;
+    }
+    let taken = _mm512_mask_add_epi64(tag_len, present, tag_len, len);
+    let good = (ok & present) | absent;
+    let good = _mm512_mask_cmple_epu64_mask(good, taken, _mm512_sub_epi64(end, cur));
+    (_mm512_mask_add_epi64(cur, good, cur, taken), good)
+}
+
+/// Steps the `odd` lanes of a group row by row; returns the group's cursors and ends.
+///
+/// # Safety
+///
+/// As [`skips`], for the group at `first`.
+#[cold]
+#[inline(never)]
+#[target_feature(
+    enable = "avx2,bmi1,bmi2,lzcnt,popcnt,avx512f,avx512bw,avx512cd,avx512dq,avx512vl"
+)]
+unsafe fn odd_steps(
+    leaf: &Leaf,
+    lanes: &mut Lanes,
+    first: usize,
+    (mask, odd): (__mmask8, __mmask8),
+    cur: __m512i,
+    dead: &mut [u8],
+) -> (__m512i, __m512i) {
+    let nowhere = Out {
+        data: std::ptr::null_mut(),
+        lens: std::ptr::null_mut(),
+        valid: std::ptr::null_mut(),
+    };
+    // SAFETY: the masked loads and stores stay within the lanes; skips write nothing; the rest is
+    // the caller's promise.
+    unsafe {
+        _mm512_mask_storeu_epi64(lanes.cur.as_mut_ptr().add(first).cast(), mask, cur);
+        odd_lanes(leaf, lanes, first, odd, nowhere, dead);
+        (
+            _mm512_maskz_loadu_epi64(mask, lanes.cur.as_ptr().add(first).cast()),
+            _mm512_maskz_loadu_epi64(mask, lanes.end.as_ptr().add(first).cast()),
+        )
     }
 }
 
