@@ -54,6 +54,8 @@ pub(crate) struct GroupFact {
     pub(crate) leader: Option<Arc<str>>,
     /// Since when it is in its state.
     pub(crate) since_ms: i64,
+    /// Whether the members have their assignments in this generation.
+    pub(crate) is_assigned: bool,
     pub(crate) members: Vec<MemberFact>,
 }
 
@@ -185,6 +187,7 @@ impl Value for GroupFact {
             .put_optional(self.protocol.as_ref(), text)
             .put_optional(self.leader.as_ref(), text)
             .put_i64(self.since_ms)
+            .put_bool(self.is_assigned)
             .put_list(self.members.iter(), |writer, member| member.write(writer));
     }
 
@@ -203,6 +206,7 @@ impl Value for GroupFact {
             protocol: reader.optional("protocol", Reader::text)?,
             leader: reader.optional("leader", Reader::text)?,
             since_ms: reader.i64("time of its state")?,
+            is_assigned: reader.bool("whether it is assigned")?,
             members: reader.list("members", MemberFact::read)?,
         })
     }
@@ -308,14 +312,17 @@ mod tests {
     fn group() -> impl Strategy<Value = GroupFact> {
         let texts = [(); 3].map(|()| proptest::option::of(text()));
         let members = proptest::collection::vec(member(), 0..4);
-        (texts, any::<(i32, i64)>(), members).prop_map(
-            |([protocol_type, protocol, leader], (generation, since_ms), members)| GroupFact {
-                protocol_type,
-                generation,
-                protocol,
-                leader,
-                since_ms,
-                members,
+        (texts, any::<(i32, i64, bool)>(), members).prop_map(
+            |([protocol_type, protocol, leader], (generation, since_ms, is_assigned), members)| {
+                GroupFact {
+                    protocol_type,
+                    generation,
+                    protocol,
+                    leader,
+                    since_ms,
+                    is_assigned,
+                    members,
+                }
             },
         )
     }
@@ -374,7 +381,12 @@ mod tests {
     fn a_count_larger_than_the_input_is_refused() {
         let mut bytes = Writer::default();
         bytes.put_u8(FORMAT).put_u8(CLASSIC).put_u8(0).put_i32(1);
-        bytes.put_u8(0).put_u8(0).put_i64(0).put_i32(-1);
+        bytes
+            .put_u8(0)
+            .put_u8(0)
+            .put_i64(0)
+            .put_bool(true)
+            .put_i32(-1);
         let error = GroupFact::decode("group/g", &bytes.finish()).unwrap_err();
         let source = DecodeError::Truncated {
             what: "members",

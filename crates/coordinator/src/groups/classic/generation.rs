@@ -123,7 +123,13 @@ impl ClassicGroup {
         self.topics = self.subscribed_topics();
         self.enter(State::Completing, env.now_ms);
         self.unsynced = self.members.keys().cloned().collect();
+        self.keep(env);
         self.tell(env);
+        self.wait_for_syncs(env);
+    }
+
+    /// Gives the members as long to ask for their assignments as they have to join.
+    pub(super) fn wait_for_syncs(&mut self, env: &mut Env) {
         let due_ms = env.now_ms.saturating_add(self.rebalance_timeout_ms());
         let group = &self.id;
         env.timers

@@ -8,8 +8,9 @@
 //!                                       └──────────────── Stable ◀──────────┘ has assigned
 //! ```
 //!
-//! A generation is told to its members in Completing and kept in Stable: its assignments leave in the
-//! answers to SyncGroup, after the fact that keeps them.
+//! A generation is kept before its members are told of it, and once more with its assignments before
+//! they leave. So no generation is given twice, and no member's id is forgotten that somebody knows.
+//! A rebalance is not kept: a restart goes on with the last generation.
 
 mod generation;
 pub(crate) mod join;
@@ -147,7 +148,13 @@ impl ClassicGroup {
                 let what = "the leader is no member";
                 return Err(DecodeError::Contradiction { what });
             }
-            group.state = State::Stable;
+            group.state = match fact.is_assigned {
+                true => State::Stable,
+                false => State::Completing,
+            };
+            if !fact.is_assigned {
+                group.unsynced = group.members.keys().cloned().collect();
+            }
         }
         group.leader = fact.leader;
         group.protocol = fact.protocol;
@@ -159,6 +166,9 @@ impl ClassicGroup {
     pub(crate) fn start(&mut self, env: &mut Env) {
         let members: Vec<_> = self.members.keys().cloned().collect();
         members.iter().for_each(|id| self.heard_of(env, id));
+        if self.state == State::Completing {
+            self.wait_for_syncs(env);
+        }
     }
 
     /// What is kept of it.
@@ -169,6 +179,7 @@ impl ClassicGroup {
             protocol: self.protocol.clone(),
             leader: self.leader.clone(),
             since_ms: self.since_ms,
+            is_assigned: self.state != State::Completing,
             members: self.members.values().map(Member::fact).collect(),
         };
         Fact {
