@@ -43,6 +43,8 @@ pub(crate) struct Raw {
     pub(crate) counts: Vec<u32>,
     /// Further blocks, in the order they were met.
     pub(crate) pieces: Vec<Piece>,
+    /// The first blocks of all the strip's rows follow one another as the rows do.
+    pub(crate) in_order: bool,
     /// What the last batch was built of, taken back if its consumer has dropped it.
     kept: Vec<Buffer>,
 }
@@ -97,6 +99,7 @@ impl Columns {
                 starts: Vec::new(),
                 counts: Vec::new(),
                 pieces: Vec::new(),
+                in_order: false,
                 kept: Vec::new(),
             })
             .collect();

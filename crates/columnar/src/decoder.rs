@@ -1,6 +1,7 @@
 //! The public face: rows in, a batch and its errors out.
 
 use std::collections::HashMap;
+use std::ops::Range;
 use std::sync::Arc;
 
 use arrow_array::{ArrayRef, RecordBatch, RecordBatchOptions};
@@ -53,6 +54,8 @@ pub struct Decoder {
     options: Options,
     layout: Arc<Layout>,
     plans: HashMap<u32, Arc<Plan>>,
+    /// For pairs of writers that met in a strip: how their plans begin alike.
+    shared: HashMap<(u64, u64), usize>,
     columns: Columns,
     scratch: Scratch,
     strip: StripRows,
@@ -69,7 +72,10 @@ struct StripRows {
     parts: Vec<Lanes>,
     /// Whose rows `parts` are.
     parted: Vec<u64>,
-    /// Each row's writer: its id, or one of the two below.
+    /// Which of those have no rows in `parts`, for nothing is left to be done with them.
+    done: Vec<bool>,
+    /// Each row's writer: its id, or one of the two below; in several parts, its index in `parted`
+    /// instead of the id.
     writers: Vec<u64>,
     /// Rows too short for a kernel's loads, copied to where there is room before their end.
     short: Vec<[u8; 2 * TAIL]>,
@@ -77,7 +83,7 @@ struct StripRows {
 
 /// In place of a writer's id: a row of nulls.
 const NULL_ROW: u64 = 1 << 32;
-/// In place of a writer's id: a row that is refused already, or decoded already.
+/// In place of a writer's id: a row that is refused already.
 const NO_ROW: u64 = 2 << 32;
 
 /// A row as given. Making one must not look at the row's bytes: it is also done to prefetch them.
@@ -129,6 +135,7 @@ impl Decoder {
             null_row: null_row(&layout),
             layout: Arc::new(layout),
             plans: HashMap::new(),
+            shared: HashMap::new(),
             scratch: Scratch::default(),
             strip: StripRows::default(),
         })
@@ -160,6 +167,7 @@ impl Decoder {
     /// [`ResolveError`] if the reader's schema can't be read from the writer's.
     pub fn add_writer(&mut self, id: u32, writer: &Schema) -> Result<(), ResolveError> {
         let graph = resolve(writer, &self.reader, self.options.profile)?;
+        self.shared.clear();
         self.plans
             .insert(id, Arc::new(compile(graph, &self.layout)));
         Ok(())
@@ -228,8 +236,10 @@ impl Decoder {
         errors: &mut Vec<RowError>,
     ) {
         // The next strip's rows, while this one's are decoded.
-        for i in first + count..(first + 2 * count).min(rows) {
-            kernels::prefetch(given(i).bytes());
+        let next = first + count..(first + 2 * count).min(rows);
+        let lines = kernels::lines_to_prefetch(mean_bytes(next.clone(), given));
+        for i in next {
+            kernels::prefetch(given(i).bytes(), lines);
         }
         let dead = &mut self.scratch.dead;
         dead.clear();
@@ -248,37 +258,106 @@ impl Decoder {
         if let Some(writer) = uniform {
             // SAFETY: `given`'s slices outlive this call, short ones have been copied to where
             // TAIL bytes precede their end, and there is room for `count` rows.
-            unsafe { self.decode_lanes(u64::from(writer), &mut strip.lanes) };
+            unsafe { self.decode_lanes(u64::from(writer), &mut strip.lanes, 0) };
         } else {
-            strip.part();
+            strip.find_writers();
+            let shared = self.shared_ops(&strip.parted);
+            // SAFETY: as above; what is shared is any of the plans' own.
+            unsafe { self.run_shared(shared, &strip.parted, &mut strip.lanes) };
+            strip.done.clear();
+            for &writer in &strip.parted {
+                let plan = self.plan(writer);
+                let done = plan.is_some_and(|plan| plan.main_ops().len() == shared);
+                strip.done.push(done);
+            }
+            strip.part(&mut self.scratch.dead);
             for (&writer, lanes) in strip.parted.iter().zip(&mut strip.parts) {
-                // SAFETY: as above.
-                unsafe { self.decode_lanes(writer, lanes) };
+                if lanes.len() > 0 {
+                    // SAFETY: as above.
+                    unsafe { self.decode_lanes(writer, lanes, shared) };
+                }
             }
         }
         self.strip = strip;
         // SAFETY: the rows are borrowed still, and so are the texts.
         unsafe { self.columns.finish_strip(&mut self.scratch.dead) };
         self.scratch.texts.clear();
-        for i in 0..count {
-            if self.scratch.dead[i] != 0 {
-                errors.push(self.explain(first + i, given(first + i), self.scratch.dead[i]));
+        for (i, &dead) in self.scratch.dead.iter().enumerate() {
+            if dead != 0 {
+                errors.push(self.explain(first + i, given(first + i), dead));
             }
         }
     }
 
-    /// Decodes a strip's rows of one writer, and sees that each is used up.
+    /// The plan for a strip's writer, if it is one that is known.
+    fn plan(&self, writer: u64) -> Option<&Arc<Plan>> {
+        self.plans.get(&u32::try_from(writer).ok()?)
+    }
+
+    /// How many operations the plans of a strip's writers begin with in common. None if one of
+    /// them has no plan.
+    fn shared_ops(&mut self, writers: &[u64]) -> usize {
+        let Some((&first, others)) = writers.split_first() else {
+            return 0;
+        };
+        let mut least = usize::MAX;
+        for &other in others {
+            let shared = match self.shared.get(&(first, other)) {
+                Some(&shared) => shared,
+                None => {
+                    let (Some(a), Some(b)) = (self.plan(first), self.plan(other)) else {
+                        return 0;
+                    };
+                    let shared = a.shared_ops(b);
+                    self.shared.insert((first, other), shared);
+                    shared
+                }
+            };
+            least = least.min(shared);
+        }
+        if others.is_empty() { 0 } else { least }
+    }
+
+    /// Runs the first `count` operations of the plans of `writers`, which are the same in all.
+    ///
+    /// # Safety
+    ///
+    /// As [`Self::decode_lanes`].
+    #[expect(unsafe_code)]
+    unsafe fn run_shared(&mut self, count: usize, writers: &[u64], lanes: &mut Lanes) {
+        let plan = writers.first().and_then(|&writer| self.plan(writer));
+        if let Some(plan) = plan.cloned()
+            && count > 0
+        {
+            // SAFETY: the caller's promises are the callee's conditions.
+            unsafe {
+                self.strip_of(&plan)
+                    .run_ops(&plan.main_ops()[..count], lanes)
+            };
+        }
+    }
+
+    fn strip_of<'a>(&'a mut self, plan: &'a Plan) -> Strip<'a> {
+        Strip {
+            plan,
+            layout: &self.layout,
+            limits: &self.options.limits,
+            set: self.columns.set,
+            columns: &mut self.columns,
+            scratch: &mut self.scratch,
+            in_default: false,
+        }
+    }
+
+    /// Decodes a strip's rows of one writer, from operation `from` on, and sees that each is used
+    /// up.
     ///
     /// # Safety
     ///
     /// As [`Strip::run`], of whose conditions only the machine's is this type's own to keep.
     #[expect(unsafe_code)]
-    unsafe fn decode_lanes(&mut self, writer: u64, lanes: &mut Lanes) {
-        let plan = match u32::try_from(writer) {
-            Ok(id) => self.plans.get(&id),
-            Err(_) => None,
-        };
-        let Some(plan) = plan else {
+    unsafe fn decode_lanes(&mut self, writer: u64, lanes: &mut Lanes, from: usize) {
+        let Some(plan) = self.plan(writer).cloned() else {
             match &self.null_row {
                 Some(cols) if writer == NULL_ROW => {
                     cols.iter().for_each(|&col| self.columns.clear(col, lanes));
@@ -289,25 +368,12 @@ impl Decoder {
             }
             return;
         };
-        let mut strip = Strip {
-            plan,
-            layout: &self.layout,
-            limits: &self.options.limits,
-            set: self.columns.set,
-            columns: &mut self.columns,
-            scratch: &mut self.scratch,
-            in_default: false,
-        };
         // SAFETY: the caller's promise; `set` is one of those the machine has.
-        unsafe { strip.run(plan.main, lanes) };
-        let ends = lanes.cur.iter().zip(&lanes.end).take(lanes.len());
-        if ends.fold(false, |unlike, (cur, end)| unlike | (cur != end)) {
-            for k in lanes.all() {
-                if lanes.cur[k] != lanes.end[k] && !lanes.is_dead(k) {
-                    lanes.kill(k, &mut self.scratch.dead);
-                }
-            }
-        }
+        unsafe {
+            self.strip_of(&plan)
+                .run_ops(&plan.main_ops()[from..], lanes)
+        };
+        lanes.kill_unended(&mut self.scratch.dead);
     }
 
     /// Says what is wrong with a refused row.
@@ -369,42 +435,64 @@ impl Decoder {
     }
 }
 
-/// How many rows to take into the strip that starts at `first`, by the size of a few of them.
+/// How many rows to take into the strip that starts at `first`.
 fn strip_rows<'a>(first: usize, rows: usize, given: &impl Fn(usize) -> Given<'a>) -> usize {
     let left = rows - first;
     if left <= STRIP_ROWS_MIN {
         return left;
     }
-    let sample = (0..8).map(|i| given(first + i * left / 8).bytes().len());
-    let mean = sample.sum::<usize>() / 8;
-    (STRIP_BYTES / mean.max(1))
+    (STRIP_BYTES / mean_bytes(first..rows, given).max(1))
         .next_multiple_of(8)
         .clamp(STRIP_ROWS_MIN, STRIP_ROWS_MAX)
         .min(left)
 }
 
+/// How long some rows are, judged by eight of them.
+fn mean_bytes<'a>(rows: Range<usize>, given: &impl Fn(usize) -> Given<'a>) -> usize {
+    if rows.is_empty() {
+        return 0;
+    }
+    let sample = (0..8).map(|i| given(rows.start + i * rows.len() / 8).bytes().len());
+    sample.sum::<usize>() / 8
+}
+
 impl StripRows {
-    /// Puts each writer's rows into lanes of their own.
-    fn part(&mut self) {
-        let count = self.lanes.len();
+    /// Lists the strip's writers in `parted`, and puts each row's index there in its place.
+    fn find_writers(&mut self) {
         self.parted.clear();
         let mut part = 0;
-        for (row, &writer) in self.writers.iter().enumerate() {
-            if writer == NO_ROW {
+        for writer in self.writers.iter_mut().filter(|w| **w != NO_ROW) {
+            if self.parted.get(part) != Some(writer) {
+                let known = self.parted.iter().position(|w| w == writer);
+                part = known.unwrap_or(self.parted.len());
+                if part == self.parted.len() {
+                    self.parted.push(*writer);
+                }
+            }
+            *writer = part as u64;
+        }
+    }
+
+    /// Puts each writer's rows into lanes of their own, but for those of writers that are `done`,
+    /// which must have come to their ends.
+    fn part(&mut self, dead: &mut [u8]) {
+        let count = self.lanes.len();
+        if self.parts.len() < self.parted.len() {
+            self.parts.resize_with(self.parted.len(), Lanes::default);
+        }
+        for part in &mut self.parts {
+            part.start_filling(count);
+        }
+        for (row, &part) in self.writers.iter().enumerate() {
+            if part == NO_ROW {
                 continue;
             }
-            if self.parted.get(part) != Some(&writer) {
-                let known = self.parted.iter().position(|&w| w == writer);
-                part = known.unwrap_or(self.parted.len());
+            let part = part as usize;
+            if self.done[part] {
+                self.lanes.kill_if_unended(row, dead);
+            } else {
+                self.parts[part].fill_next(&self.lanes, row);
             }
-            if part == self.parted.len() {
-                self.parted.push(writer);
-                if self.parts.len() == part {
-                    self.parts.push(Lanes::default());
-                }
-                self.parts[part].start_filling(count);
-            }
-            self.parts[part].fill_next(&self.lanes, row);
         }
     }
 

@@ -82,7 +82,18 @@ impl Strip<'_> {
     #[expect(unsafe_code)]
     pub(crate) unsafe fn run(&mut self, block: BlockId, lanes: &mut Lanes) {
         let plan = self.plan;
-        for op in &plan.blocks[block] {
+        // SAFETY: the caller's promises are the callee's conditions.
+        unsafe { self.run_ops(&plan.blocks[block], lanes) }
+    }
+
+    /// Runs some of this plan's operations over `lanes`.
+    ///
+    /// # Safety
+    ///
+    /// As [`Self::run`].
+    #[expect(unsafe_code)]
+    pub(crate) unsafe fn run_ops(&mut self, ops: &[Op], lanes: &mut Lanes) {
+        for op in ops {
             // SAFETY: every subset's rows are rows of these lanes, and lists make room for their
             // items before they run them.
             unsafe {

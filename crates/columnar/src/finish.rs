@@ -23,6 +23,11 @@ impl Selection {
         self.runs.iter().cloned().flatten()
     }
 
+    /// Whether the strip's `rows` rows are kept, all of them and in their order.
+    fn is_all(&self, rows: usize) -> bool {
+        self.len == rows && self.in_place()
+    }
+
     /// Whether the rows are where they belong already.
     fn in_place(&self) -> bool {
         match self.runs.as_slice() {
@@ -100,7 +105,10 @@ impl Columns {
                     let data = &mut raw.data.as_slice_mut()[committed * width..];
                     pick(data, width, &selection.runs);
                 }
-                Store::List { .. } => raw.put_list_offsets(selection, committed),
+                Store::List { .. } => {
+                    raw.put_list_offsets(selection, committed);
+                    raw.in_order = false;
+                }
                 _ => {}
             }
         }
@@ -120,7 +128,13 @@ impl Columns {
                 None => this[0].select_alive(dead),
                 Some(list) => {
                     let raw = &self.raws[list];
-                    raw.select_items(&parents[raw.space], &mut this[0]);
+                    let all = parents[raw.space].is_all(self.spaces[raw.space].local);
+                    if all && raw.in_order && raw.pieces.is_empty() {
+                        this[0].clear();
+                        this[0].push(0..space.local);
+                    } else {
+                        raw.select_items(&parents[raw.space], &mut this[0]);
+                    }
                 }
             }
         }

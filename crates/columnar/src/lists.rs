@@ -64,6 +64,21 @@ impl ListScratch {
         rounds
     }
 
+    /// Leaves open the lanes whose lists go on: those where no block of zero items follows.
+    fn close(&mut self, lanes: &mut Lanes) {
+        let mut open = 0;
+        for i in 0..self.open.len() {
+            let k = self.open[i] as usize;
+            // SAFETY: the rows are borrowed while their lists are decoded.
+            #[expect(unsafe_code)]
+            let closed = unsafe { lanes.rest(k) }.first() == Some(&0);
+            lanes.advance(k, usize::from(closed));
+            self.open[open] = k as u32;
+            open += usize::from(!closed);
+        }
+        self.open.truncate(open);
+    }
+
     /// Takes what `rounds` rounds did to the sorted lanes back to where they came from.
     fn unsort(&mut self, rounds: u32, lanes: &mut Lanes) {
         for (i, &k) in self.parent.iter().enumerate() {
@@ -100,25 +115,35 @@ impl Strip<'_> {
         s.open.resize(lanes.len(), 0);
         s.left.resize(lanes.len(), 0);
         s.start.resize(lanes.len(), 0);
-        let mut open = 0;
-        for k in lanes.all() {
+        let rows = self.columns.spaces[self.columns.raws[list].space].local;
+        self.columns.raws[list].in_order =
+            lanes.dense && lanes.len() == rows && self.columns.spaces[child].local == 0;
+        let (mut k, mut open) = (0, 0);
+        while k < lanes.len() {
             // SAFETY: as the caller's.
-            let (start, count) = unsafe { self.open_block(lanes, k, child, bytes_min) };
+            let (start, count) = unsafe {
+                k = self.open_short_blocks(lanes, k, (list, child), bytes_min, &mut s, &mut open);
+                if k == lanes.len() {
+                    break;
+                }
+                self.open_block(lanes, k, child, bytes_min)
+            };
             let d = lanes.place(k);
             let raw = &mut self.columns.raws[list];
             raw.starts[d] = start;
             raw.counts[d] = count;
             s.start[k] = start;
             s.left[k] = count;
-            // Without a branch: whether a row has items is anyone's guess.
             s.open[open] = k as u32;
             open += usize::from(count > 0);
+            k += 1;
         }
         s.open.truncate(open);
         while !s.open.is_empty() {
             self.make_room(child);
             // SAFETY: there is room for what the block headers announced.
             unsafe { self.items(item, &mut s, lanes) };
+            s.close(lanes);
             let mut still = 0;
             for i in 0..s.open.len() {
                 let k = s.open[i] as usize;
@@ -137,6 +162,54 @@ impl Strip<'_> {
             s.open.truncate(still);
         }
         self.scratch.lists.push(s);
+    }
+
+    /// Reads block headers from lane `k` on: of up to 63 items or none, by far the commonest, and
+    /// within all limits. Returns the first lane that has another one.
+    ///
+    /// # Safety
+    ///
+    /// As [`Self::run`].
+    #[expect(unsafe_code)]
+    unsafe fn open_short_blocks(
+        &mut self,
+        lanes: &mut Lanes,
+        k: usize,
+        (list, child): (ColId, SpaceId),
+        bytes_min: usize,
+        s: &mut ListScratch,
+        open: &mut usize,
+    ) -> usize {
+        if self.in_default || bytes_min == 0 {
+            return k;
+        }
+        let Columns { raws, spaces, .. } = &mut *self.columns;
+        let (raw, space) = (&mut raws[list], &mut spaces[child]);
+        let items_left = self.scratch.items_left.as_mut_slice();
+        let room = i32::MAX as usize - space.committed;
+        for k in k..lanes.len() {
+            // SAFETY: the rows are borrowed.
+            let rest = unsafe { lanes.rest(k) };
+            let Some(&byte) = rest.first() else { return k };
+            let count = usize::from(byte / 2);
+            let items_left = &mut items_left[lanes.root[k] as usize];
+            let fits = count * bytes_min < rest.len() && count <= *items_left;
+            if byte & 0x81 != 0 || !fits || space.local + count > room {
+                return k;
+            }
+            *items_left -= count;
+            let (d, start) = (lanes.place(k), space.local as u32);
+            raw.starts[d] = start;
+            raw.counts[d] = count as u32;
+            s.start[k] = start;
+            s.left[k] = count as u32;
+            // Without a branch: whether a row has items is anyone's guess.
+            s.open[*open] = k as u32;
+            *open += usize::from(count > 0);
+            space.local += count;
+            lanes.advance(k, 1);
+        }
+        lanes.len()
     }
 
     /// Reads a block's header of lane `k`: where its items go and how many there are.
@@ -158,21 +231,6 @@ impl Strip<'_> {
         let root = lanes.root[k] as usize;
         let space = &mut self.columns.spaces[child];
         let start = space.local;
-        match rest.first() {
-            // Up to 63 items or none, by far the commonest: as below, without its cases.
-            Some(&byte) if byte & 0x81 == 0 && !self.in_default && bytes_min > 0 => {
-                let count = usize::from(byte / 2);
-                let items_left = &mut self.scratch.items_left[root];
-                let fits = count * bytes_min < rest.len() && count <= *items_left;
-                if fits && space.committed + start + count <= i32::MAX as usize {
-                    *items_left -= count;
-                    space.local += count;
-                    lanes.advance(k, 1);
-                    return (start as u32, count as u32);
-                }
-            }
-            _ => {}
-        }
         let mut free = usize::MAX / EMPTY_ITEM_WEIGHT;
         let items_left = match self.in_default {
             true => &mut free,

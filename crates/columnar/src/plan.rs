@@ -17,6 +17,20 @@ pub(crate) struct Plan {
     pub(crate) main: BlockId,
 }
 
+impl Plan {
+    /// The operations that a whole row is decoded with.
+    pub(crate) fn main_ops(&self) -> &[Op] {
+        &self.blocks[self.main]
+    }
+
+    /// How many operations this plan and another one of the same layout begin with in common, of
+    /// those that are complete in themselves.
+    pub(crate) fn shared_ops(&self, other: &Self) -> usize {
+        let pairs = self.main_ops().iter().zip(other.main_ops());
+        pairs.take_while(|(a, b)| a.is_same(b)).count()
+    }
+}
+
 #[derive(Debug)]
 pub(crate) enum Op {
     Leaf(Leaf),
@@ -58,6 +72,19 @@ pub(crate) enum Op {
     Skips(Vec<Leaf>),
     /// Anything else that is dropped.
     Skip(TypeId),
+}
+
+impl Op {
+    /// Whether the two do the same, and neither refers to anything else of its plan.
+    fn is_same(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Op::Leaf(a), Op::Leaf(b)) => a == b,
+            (Op::Skips(a), Op::Skips(b)) => a == b,
+            (Op::Null(a), Op::Null(b)) => a == b,
+            (Op::Fill { col, byte }, Op::Fill { col: c, byte: b }) => (col, byte) == (c, b),
+            _ => false,
+        }
+    }
 }
 
 pub(crate) fn compile(graph: Graph, layout: &Layout) -> Plan {

@@ -164,6 +164,24 @@ impl Lanes {
         self.end[k] = dead_end();
     }
 
+    /// Takes lane `k` out if its row goes on behind what was read.
+    #[inline]
+    pub(crate) fn kill_if_unended(&mut self, k: usize, dead: &mut [u8]) {
+        if self.cur[k] != self.end[k] && !self.is_dead(k) {
+            self.kill(k, dead);
+        }
+    }
+
+    /// Takes out the lanes whose rows go on behind what was read.
+    pub(crate) fn kill_unended(&mut self, dead: &mut [u8]) {
+        let zeros = dead_end();
+        let rows = self.cur.iter().zip(&self.end).take(self.len);
+        let goes_on = rows.fold(false, |any, (cur, end)| any | (cur != end && *end != zeros));
+        if goes_on {
+            (0..self.len).for_each(|k| self.kill_if_unended(k, dead));
+        }
+    }
+
     /// The cursor and end of a row that is refused from the start.
     pub(crate) fn dead_row() -> (*const u8, *const u8) {
         (ZEROS.as_ptr(), dead_end())

@@ -15,7 +15,7 @@ use crate::avro::resolve::Scalar;
 use crate::layout::ColId;
 
 /// One value that is read from each row and kept in one store (or skipped).
-#[derive(Debug)]
+#[derive(Debug, PartialEq)]
 pub(crate) struct Leaf {
     pub(crate) kind: LeafKind,
     /// The writer sends a union of this value and one other member.
@@ -38,7 +38,7 @@ impl Leaf {
 }
 
 /// The member indices of a union of two, as the single bytes they are sent as.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Nulls {
     pub(crate) value: u8,
     pub(crate) null: u8,
@@ -46,7 +46,7 @@ pub(crate) struct Nulls {
     pub(crate) allowed: bool,
 }
 
-#[derive(Debug)]
+#[derive(Debug, PartialEq)]
 pub(crate) enum LeafKind {
     /// Read, converted and kept: see [`Scalar`].
     Scalar(Scalar),
@@ -69,7 +69,7 @@ pub(crate) enum LeafKind {
 }
 
 /// A symbol's text, shared with the graph it came from.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Symbol {
     pub(crate) symbols: Arc<[String]>,
     pub(crate) index: usize,
@@ -276,17 +276,26 @@ pub(crate) unsafe fn pack(set: InstructionSet, bytes: &[[u8; 64]], bits: &mut [u
     }
 }
 
-/// Asks for a row's first bytes to be brought near before they are decoded.
+/// The bytes that a machine's caches keep together.
+const LINE: usize = 64;
+
+/// Of rows of `bytes` bytes, how many lines to [`prefetch`]: of longer ones, the machine's own
+/// prefetcher brings the rest.
+pub(crate) fn lines_to_prefetch(bytes: usize) -> usize {
+    bytes.div_ceil(LINE).min(8)
+}
+
+/// Asks for the first `lines` lines of a row to be brought near before they are decoded. Without a
+/// branch on the row's own length, which couldn't be foretold.
 #[inline(always)]
 #[expect(unsafe_code)]
-pub(crate) fn prefetch(row: &[u8]) {
-    /// Of a longer row, the machine's own prefetcher brings the rest.
-    const LINES_MAX: usize = 8;
+pub(crate) fn prefetch(row: &[u8], lines: usize) {
     #[cfg(all(target_arch = "x86_64", not(miri)))]
-    for line in row.chunks(64).take(LINES_MAX) {
+    for line in 0..lines {
         use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+        let at = (line * LINE).min(row.len());
         // SAFETY: SSE is part of x86-64, and a prefetch reads nothing.
-        unsafe { _mm_prefetch::<_MM_HINT_T0>(line.as_ptr().cast()) };
+        unsafe { _mm_prefetch::<_MM_HINT_T0>(row.as_ptr().wrapping_add(at).cast()) };
     }
-    let _ = (row, LINES_MAX);
+    let _ = (row, lines);
 }

@@ -8,10 +8,6 @@ use std::arch::x86_64::*;
 use super::avx512::{GROUP, load, odd_lanes};
 use crate::kernels::{Lanes, Leaf, LeafKind, Out};
 
-/// Groups that are stepped side by side: a step waits for the loads of the one before it, and in that
-/// time the other groups' steps are made.
-const SIDE_BY_SIDE: usize = 4;
-
 /// As [`crate::kernels::skips`].
 ///
 /// # Safety
@@ -23,67 +19,65 @@ const SIDE_BY_SIDE: usize = 4;
 pub(crate) unsafe fn skips(leaves: &[Leaf], lanes: &mut Lanes, dead: &mut [u8]) {
     let count = lanes.len();
     let mut first = 0;
-    // SAFETY: the caller's promises are the callee's conditions.
+    // SAFETY: the caller's promises are the callees' conditions.
     unsafe {
-        while count - first >= SIDE_BY_SIDE * GROUP {
-            skip_groups::<SIDE_BY_SIDE>(leaves, lanes, first, dead);
-            first += SIDE_BY_SIDE * GROUP;
+        while count - first >= 4 * GROUP {
+            four_groups(leaves, lanes, first, dead);
+            first += 4 * GROUP;
         }
         while first < count {
-            skip_groups::<1>(leaves, lanes, first, dead);
+            one_group(leaves, lanes, first, dead);
             first += GROUP;
         }
     }
 }
 
-/// Steps `N` groups of lanes, the first at `first`, over all values.
-///
-/// # Safety
-///
-/// As [`skips`]; there are more lanes than `first + (N - 1) * GROUP`.
-#[inline]
-#[target_feature(
-    enable = "avx2,bmi1,bmi2,lzcnt,popcnt,avx512f,avx512bw,avx512cd,avx512dq,avx512vl"
-)]
-unsafe fn skip_groups<const N: usize>(
-    leaves: &[Leaf],
-    lanes: &mut Lanes,
-    first: usize,
-    dead: &mut [u8],
-) {
-    let left = lanes.len() - first;
-    let mask: __mmask8 = if left >= GROUP { 0xff } else { (1 << left) - 1 };
-    let mut cur = [_mm512_setzero_si512(); N];
-    let mut end = [_mm512_setzero_si512(); N];
-    for g in 0..N {
-        // SAFETY: the masked loads stay within the lanes.
-        unsafe {
-            let at = first + g * GROUP;
-            cur[g] = _mm512_maskz_loadu_epi64(mask, lanes.cur.as_ptr().add(at).cast());
-            end[g] = _mm512_maskz_loadu_epi64(mask, lanes.end.as_ptr().add(at).cast());
-        }
-    }
-    for leaf in leaves {
-        for g in 0..N {
-            // SAFETY: rows have TAIL bytes before their end, which no cursor has passed.
-            let (next, good) = unsafe { step(leaf, cur[g], end[g], mask) };
-            cur[g] = next;
-            let odd = mask & !good;
-            if odd != 0 {
-                let at = first + g * GROUP;
-                // SAFETY: as above; the caller's promises are the callee's conditions.
-                (cur[g], end[g]) = unsafe { odd_steps(leaf, lanes, at, (mask, odd), next, dead) };
+/// Makes a function that steps groups of lanes, the first at `first`, over all values. Several groups
+/// go side by side: a step waits for the loads of the one before it, and in that time the other
+/// groups' steps are made. (Not a loop over the groups: their cursors are to stay in registers.)
+macro_rules! side_by_side {
+    ($name:ident: $($group:literal)*) => {
+        /// # Safety
+        ///
+        /// As [`skips`]; there are lanes in each of the groups, and eight in all but the last.
+        #[inline]
+        #[target_feature(
+            enable = "avx2,bmi1,bmi2,lzcnt,popcnt,avx512f,avx512bw,avx512cd,avx512dq,avx512vl"
+        )]
+        unsafe fn $name(leaves: &[Leaf], lanes: &mut Lanes, first: usize, dead: &mut [u8]) {
+            let left = lanes.len() - first;
+            let mask: __mmask8 = if left >= GROUP { 0xff } else { (1 << left) - 1 };
+            // SAFETY: (all of them) the masked loads and stores stay within the lanes; rows have
+            // TAIL bytes before their end, which no cursor has passed; the rest is the caller's.
+            unsafe {
+                let cur_at = lanes.cur.as_ptr().add(first).cast::<i64>();
+                let end_at = lanes.end.as_ptr().add(first).cast::<i64>();
+                let mut cur = [$(_mm512_maskz_loadu_epi64(mask, cur_at.add($group * GROUP))),*];
+                let mut end = [$(_mm512_maskz_loadu_epi64(mask, end_at.add($group * GROUP))),*];
+                for leaf in leaves {
+                    let steps = [$(step(leaf, cur[$group], end[$group], mask)),*];
+                    $(cur[$group] = steps[$group].0;)*
+                    if $(steps[$group].1)&* == mask {
+                        continue;
+                    }
+                    $(
+                        let odd = mask & !steps[$group].1;
+                        if odd != 0 {
+                            let at = first + $group * GROUP;
+                            (cur[$group], end[$group]) =
+                                odd_steps(leaf, lanes, at, (mask, odd), cur[$group], dead);
+                        }
+                    )*
+                }
+                let to = lanes.cur.as_mut_ptr().add(first).cast::<i64>();
+                $(_mm512_mask_storeu_epi64(to.add($group * GROUP), mask, cur[$group]);)*
             }
         }
-    }
-    for (g, cur) in cur.into_iter().enumerate() {
-        // SAFETY: the masked store stays within the lanes.
-        unsafe {
-            let to = lanes.cur.as_mut_ptr().add(first + g * GROUP);
-            _mm512_mask_storeu_epi64(to.cast(), mask, cur);
-        }
-    }
+    };
 }
+
+side_by_side!(four_groups: 0 1 2 3);
+side_by_side!(one_group: 0);
 
 /// Where the cursors of a group are behind a value, and the lanes for which that is known.
 ///
