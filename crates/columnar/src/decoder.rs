@@ -11,7 +11,7 @@ use crate::avro::Schema;
 use crate::avro::resolve::resolve;
 use crate::columns::Columns;
 use crate::error::{DecoderError, Reason, ResolveError, RowError};
-use crate::exec::{DEAD, DEAD_FULL, Scratch, Strip};
+use crate::exec::{DEAD, DEAD_FULL, Scratch, Strip, dead_rows};
 use crate::kernels::{self, InstructionSet, Lanes, TAIL};
 use crate::layout::{ColId, Layout};
 use crate::options::Options;
@@ -68,23 +68,22 @@ pub struct Decoder {
 struct StripRows {
     /// All rows, whatever their writer.
     lanes: Lanes,
-    /// Of several writers, each one's rows. As many as a strip ever had writers.
+    /// Of several writers, the rows of each of `parted`. As many as a strip ever had writers.
     parts: Vec<Lanes>,
-    /// Whose rows `parts` are.
-    parted: Vec<u64>,
-    /// Which of those have no rows in `parts`, for nothing is left to be done with them.
+    /// Which of the writers have no rows in `parts`, for nothing is left to be done with them.
     done: Vec<bool>,
-    /// Each row's writer: its id, or one of the two below; in several parts, its index in `parted`
-    /// instead of the id.
-    writers: Vec<u64>,
+    /// The strip's writers: ids, or [`NULL_ROW`].
+    parted: Vec<u64>,
+    /// Each row's writer: its index in `parted`, or [`NO_ROW`].
+    writers: Vec<usize>,
     /// Rows too short for a kernel's loads, copied to where there is room before their end.
     short: Vec<[u8; 2 * TAIL]>,
 }
 
 /// In place of a writer's id: a row of nulls.
 const NULL_ROW: u64 = 1 << 32;
-/// In place of a writer's id: a row that is refused already.
-const NO_ROW: u64 = 2 << 32;
+/// In place of a writer's index: a row that is refused already.
+const NO_ROW: usize = usize::MAX;
 
 /// A row as given. Making one must not look at the row's bytes: it is also done to prefetch them.
 #[derive(Debug, Clone, Copy)]
@@ -260,7 +259,6 @@ impl Decoder {
             // TAIL bytes precede their end, and there is room for `count` rows.
             unsafe { self.decode_lanes(u64::from(writer), &mut strip.lanes, 0) };
         } else {
-            strip.find_writers();
             let shared = self.shared_ops(&strip.parted);
             // SAFETY: as above; what is shared is any of the plans' own.
             unsafe { self.run_shared(shared, &strip.parted, &mut strip.lanes) };
@@ -282,10 +280,8 @@ impl Decoder {
         // SAFETY: the rows are borrowed still, and so are the texts.
         unsafe { self.columns.finish_strip(&mut self.scratch.dead) };
         self.scratch.texts.clear();
-        for (i, &dead) in self.scratch.dead.iter().enumerate() {
-            if dead != 0 {
-                errors.push(self.explain(first + i, given(first + i), dead));
-            }
+        for i in dead_rows(&self.scratch.dead) {
+            errors.push(self.explain(first + i, given(first + i), self.scratch.dead[i]));
         }
     }
 
@@ -457,22 +453,6 @@ fn mean_bytes<'a>(rows: Range<usize>, given: &impl Fn(usize) -> Given<'a>) -> us
 }
 
 impl StripRows {
-    /// Lists the strip's writers in `parted`, and puts each row's index there in its place.
-    fn find_writers(&mut self) {
-        self.parted.clear();
-        let mut part = 0;
-        for writer in self.writers.iter_mut().filter(|w| **w != NO_ROW) {
-            if self.parted.get(part) != Some(writer) {
-                let known = self.parted.iter().position(|w| w == writer);
-                part = known.unwrap_or(self.parted.len());
-                if part == self.parted.len() {
-                    self.parted.push(*writer);
-                }
-            }
-            *writer = part as u64;
-        }
-    }
-
     /// Puts each writer's rows into lanes of their own, but for those of writers that are `done`,
     /// which must have come to their ends.
     fn part(&mut self, dead: &mut [u8]) {
@@ -484,14 +464,11 @@ impl StripRows {
             part.start_filling(count);
         }
         for (row, &part) in self.writers.iter().enumerate() {
-            if part == NO_ROW {
-                continue;
-            }
-            let part = part as usize;
-            if self.done[part] {
-                self.lanes.kill_if_unended(row, dead);
-            } else {
-                self.parts[part].fill_next(&self.lanes, row);
+            match self.done.get(part) {
+                Some(true) => self.lanes.kill_if_unended(row, dead),
+                Some(false) => self.parts[part].fill_next(&self.lanes, row),
+                // Refused from the start.
+                None => {}
             }
         }
     }
@@ -512,7 +489,8 @@ impl StripRows {
         self.writers.clear();
         self.writers.resize(count, NO_ROW);
         let rows = self.lanes.cur.iter_mut().zip(&mut self.lanes.end);
-        let (mut all, mut any) = (u64::MAX, 0);
+        self.parted.clear();
+        let mut part = 0;
         for (i, ((cur, end), to)) in rows.zip(&mut self.writers).enumerate() {
             let given = given(first + i);
             let bytes = given.bytes();
@@ -537,11 +515,18 @@ impl StripRows {
             };
             *cur = range.start.wrapping_add(skip);
             *end = range.end;
-            *to = writer;
-            all &= writer;
-            any |= writer;
+            if self.parted.get(part) != Some(&writer) {
+                let known = self.parted.iter().position(|&w| w == writer);
+                part = known.unwrap_or(self.parted.len());
+                if part == self.parted.len() {
+                    self.parted.push(writer);
+                }
+            }
+            *to = part;
         }
-        // All bits in common: all the same.
-        u32::try_from(any).ok().filter(|_| all == any)
+        match self.parted.as_slice() {
+            &[writer] => u32::try_from(writer).ok(),
+            _ => None,
+        }
     }
 }

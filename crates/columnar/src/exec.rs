@@ -29,6 +29,17 @@ pub(crate) const DEAD: u8 = 1;
 /// Refused: a column has no room for it.
 pub(crate) const DEAD_FULL: u8 = 2;
 
+/// The rows that are marked as dead, many of the others at a step.
+pub(crate) fn dead_rows(dead: &[u8]) -> impl Iterator<Item = usize> {
+    const STEP: usize = 64;
+    let steps = dead.chunks(STEP).enumerate();
+    let steps = steps.filter(|(_, step)| step.iter().fold(0, |any, mark| any | mark) != 0);
+    steps.flat_map(|(i, step)| {
+        let marked = step.iter().enumerate().filter(|(_, mark)| **mark != 0);
+        marked.map(move |(k, _)| i * STEP + k)
+    })
+}
+
 /// Some lanes of another set, on their own.
 #[derive(Debug, Default)]
 struct Subset {

@@ -4,7 +4,7 @@
 use std::ops::Range;
 
 use crate::columns::{Columns, PAD, Raw, grow};
-use crate::exec::{DEAD, DEAD_FULL};
+use crate::exec::{DEAD, DEAD_FULL, dead_rows};
 use crate::kernels::{self, InstructionSet};
 use crate::layout::{SpaceId, Store};
 
@@ -57,9 +57,9 @@ impl Selection {
     fn select_alive(&mut self, dead: &[u8]) {
         self.clear();
         let mut start = 0;
-        while let Some(alive) = dead[start..].iter().position(|&d| d != 0) {
-            self.push(start..start + alive);
-            start += alive + 1;
+        for row in dead_rows(dead) {
+            self.push(start..row);
+            start = row + 1;
         }
         self.push(start..dead.len());
     }

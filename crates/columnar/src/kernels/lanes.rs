@@ -177,8 +177,18 @@ impl Lanes {
         let zeros = dead_end();
         let rows = self.cur.iter().zip(&self.end).take(self.len);
         let goes_on = rows.fold(false, |any, (cur, end)| any | (cur != end && *end != zeros));
-        if goes_on {
-            (0..self.len).for_each(|k| self.kill_if_unended(k, dead));
+        if !goes_on {
+            return;
+        }
+        let mut from = 0;
+        loop {
+            let mut rows = self.cur[from..self.len]
+                .iter()
+                .zip(&self.end[from..self.len]);
+            let found = rows.position(|(cur, end)| cur != end && *end != zeros);
+            let Some(k) = found else { return };
+            self.kill(from + k, dead);
+            from += k + 1;
         }
     }
 
