@@ -52,6 +52,10 @@ impl<'a> Reader<'a> {
         }
     }
 
+    pub(crate) fn i16(&mut self, what: &'static str) -> Result<i16> {
+        self.array(what).map(i16::from_le_bytes)
+    }
+
     pub(crate) fn i32(&mut self, what: &'static str) -> Result<i32> {
         self.array(what).map(i32::from_le_bytes)
     }
@@ -122,6 +126,10 @@ impl Writer {
 
     pub(crate) fn put_bool(&mut self, value: bool) -> &mut Self {
         self.put_u8(value.into())
+    }
+
+    pub(crate) fn put_i16(&mut self, value: i16) -> &mut Self {
+        self.put(&value.to_le_bytes())
     }
 
     pub(crate) fn put_i32(&mut self, value: i32) -> &mut Self {

@@ -1,4 +1,4 @@
-//! The limits and delays of groups.
+//! The limits and delays of groups and transactions.
 
 /// What groups may be and how long they may take. The names are ours, the defaults Kafka's where
 /// it has one.
@@ -50,6 +50,34 @@ impl Default for GroupConfig {
             group_offsets_max: 100_000,
             offsets_retention_ms: 7 * 24 * 60 * 60 * 1000,
             offsets_retention_check_ms: 600_000,
+        }
+    }
+}
+
+/// What transactions may be and how long they may take. The names are ours, the defaults Kafka's
+/// where it has one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TransactionConfig {
+    /// The longest time after which a transaction is aborted that a producer may ask for, in
+    /// milliseconds (`transaction.max.timeout.ms`).
+    pub timeout_ms_max: i32,
+    /// How long a transactional id is kept that nobody uses, in milliseconds
+    /// (`transactional.id.expiration.ms`).
+    pub id_retention_ms: i64,
+    /// The most transactional ids.
+    pub ids_max: usize,
+    /// The most partitions and groups of one transaction. A transaction is one fact, and must fit
+    /// where facts are kept.
+    pub partitions_max: usize,
+}
+
+impl Default for TransactionConfig {
+    fn default() -> Self {
+        Self {
+            timeout_ms_max: 900_000,
+            id_retention_ms: 7 * 24 * 60 * 60 * 1000,
+            ids_max: 100_000,
+            partitions_max: 10_000,
         }
     }
 }

@@ -23,15 +23,22 @@ pub(crate) struct Alarm {
 }
 
 /// The queue of all alarms. An alarm is in it once at most.
-#[derive(Debug, Default)]
-pub(crate) struct Timers {
-    queue: BTreeSet<(i64, Timer)>,
+#[derive(Debug)]
+pub(crate) struct Timers<T = Timer> {
+    queue: BTreeSet<(i64, T)>,
 }
 
-impl Timers {
+impl<T: Ord + Clone> Default for Timers<T> {
+    fn default() -> Self {
+        let queue = BTreeSet::new();
+        Self { queue }
+    }
+}
+
+impl<T: Ord + Clone> Timers<T> {
     /// Sets an alarm, for earlier or for later. For later is free: the queue learns of it when the
     /// alarm comes up.
-    pub(crate) fn set(&mut self, alarm: &mut Alarm, due_ms: i64, timer: impl FnOnce() -> Timer) {
+    pub(crate) fn set(&mut self, alarm: &mut Alarm, due_ms: i64, timer: impl FnOnce() -> T) {
         alarm.due_ms = Some(due_ms);
         match alarm.queued_ms {
             Some(queued_ms) if queued_ms <= due_ms => {}
@@ -47,7 +54,7 @@ impl Timers {
     }
 
     /// Takes an alarm back.
-    pub(crate) fn cancel(&mut self, alarm: &mut Alarm, timer: impl FnOnce() -> Timer) {
+    pub(crate) fn cancel(&mut self, alarm: &mut Alarm, timer: impl FnOnce() -> T) {
         if let Some(queued_ms) = alarm.queued_ms {
             self.queue.remove(&(queued_ms, timer()));
         }
@@ -55,7 +62,7 @@ impl Timers {
     }
 
     /// The next alarm that has come up. Its owner must ask [`Timers::is_due`] then.
-    pub(crate) fn pop(&mut self, now_ms: i64) -> Option<Timer> {
+    pub(crate) fn pop(&mut self, now_ms: i64) -> Option<T> {
         let (due_ms, _) = self.queue.first()?;
         (*due_ms <= now_ms)
             .then(|| self.queue.pop_first())
@@ -64,7 +71,7 @@ impl Timers {
     }
 
     /// Whether an alarm that has come up is due; it is queued again if it was put off.
-    pub(crate) fn is_due(&mut self, alarm: &mut Alarm, now_ms: i64, timer: &Timer) -> bool {
+    pub(crate) fn is_due(&mut self, alarm: &mut Alarm, now_ms: i64, timer: &T) -> bool {
         alarm.queued_ms = None;
         match alarm.due_ms {
             Some(due_ms) if due_ms > now_ms => {
@@ -100,7 +107,7 @@ mod tests {
 
     #[test]
     fn an_alarm_that_is_put_off_comes_up_once_and_later() {
-        let (mut timers, mut alarm) = (Timers::default(), Alarm::default());
+        let (mut timers, mut alarm) = (Timers::<Timer>::default(), Alarm::default());
         timers.set(&mut alarm, 10, join);
         timers.set(&mut alarm, 30, join);
         assert_eq!((timers.len(), timers.next_ms()), (1, Some(10)));
@@ -115,7 +122,7 @@ mod tests {
 
     #[test]
     fn an_alarm_for_earlier_takes_the_place_of_the_one_before() {
-        let (mut timers, mut alarm) = (Timers::default(), Alarm::default());
+        let (mut timers, mut alarm) = (Timers::<Timer>::default(), Alarm::default());
         timers.set(&mut alarm, 30, join);
         timers.set(&mut alarm, 10, join);
         assert_eq!((timers.len(), timers.next_ms()), (1, Some(10)));

@@ -140,6 +140,10 @@ impl ClassicGroup {
                 let what = "two members have the same id";
                 return Err(DecodeError::Contradiction { what });
             }
+            if member.session_timeout_ms < 1 || member.rebalance_timeout_ms < 1 {
+                let what = "a member's time is up before it begins";
+                return Err(DecodeError::Contradiction { what });
+            }
             group.insert(Member::restored(member));
         }
         let leads = |leader: &Arc<str>| group.members.contains_key(leader);
