@@ -1,6 +1,6 @@
 //! The public face: rows in, a batch and its errors out.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -175,6 +175,22 @@ impl Decoder {
     /// Whether rows of this writer can be decoded.
     pub fn has_writer(&self, id: u32) -> bool {
         self.plans.contains_key(&id)
+    }
+
+    /// The schema ids of framed messages whose writers the decoder hasn't been told of, each once,
+    /// ascending: what to ask a registry for before [`Self::decode_framed`].
+    pub fn unknown_writers(&self, messages: &[&[u8]]) -> Vec<u32> {
+        let mut unknown = BTreeSet::new();
+        let mut last = None;
+        for &message in messages {
+            let writer = Given::Framed(message).open().map(|(writer, _)| writer);
+            if writer != last {
+                last = writer;
+                let id = writer.and_then(|writer| u32::try_from(writer).ok());
+                unknown.extend(id.filter(|&id| !self.has_writer(id)));
+            }
+        }
+        unknown.into_iter().collect()
     }
 
     /// Decodes bodies of the decoder's only writer (of several, the one with the lowest id).

@@ -239,9 +239,8 @@ impl Builder<'_> {
         let field = Field::new(name, column.data_type.clone(), nullable);
         let inner = self.schema.optional(ty).unwrap_or(ty);
         let extension = match (&column.body, self.schema.ty(inner).logical) {
-            _ if self.iceberg() => None,
-            (Body::Text(_), _) => Some("arrow.json"),
             (Body::Fixed(_), Some(Logical::Uuid)) => Some("arrow.uuid"),
+            (Body::Text(_), _) if !self.iceberg() => Some("arrow.json"),
             _ => None,
         };
         match extension {

@@ -47,3 +47,7 @@ pub use decoder::{Decoded, Decoder, Row};
 pub use error::{DecoderError, Reason, ResolveError, RowError};
 pub use kernels::InstructionSet;
 pub use options::{Limits, Options, Recursion, Types};
+
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -9,8 +9,9 @@ pub enum Types {
     Arrow,
     /// Only what an Iceberg v2 table stores: times in microseconds (nanoseconds as `long`), enums
     /// as text, general unions as structs of optional members, durations as structs of months,
-    /// days and milliseconds, decimals beyond 38 digits as text. Fields of type `null` are left
-    /// out, for they say nothing.
+    /// days and milliseconds, decimals beyond 38 digits as text; UUIDs bear the `arrow.uuid`
+    /// extension, as they do in the other profile. Fields of type `null` are left out, for they
+    /// say nothing.
     Iceberg,
 }
 

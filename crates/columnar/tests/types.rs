@@ -112,6 +112,11 @@ fn each_type_has_its_arrow_type() {
             let decoder = decoder(&field(&avro), &field(&avro), options);
             let got = decoder.schema().field(0).data_type().to_string();
             assert!(got.starts_with(want), "{avro}: {got}, not {want}");
+            // What tells a UUID from any 16 bytes.
+            let schema = decoder.schema();
+            let extension = schema.field(0).metadata().get("ARROW:extension:name");
+            let uuid = avro.contains("uuid").then_some("arrow.uuid");
+            assert_eq!(extension.map(String::as_str), uuid, "{avro}");
         }
     }
 }
@@ -345,14 +350,16 @@ fn a_refused_row_says_where_and_why() {
 fn frames_and_writers_are_checked() {
     let text = field("\"int\"");
     let mut decoder = decoder(&text, &text, Options::default());
-    let decoded = decoder.decode_framed(&[
+    let messages: [&[u8]; 6] = [
         &[0, 0, 0, 0, 1, 4],
         &[1, 0, 0, 0, 1, 4],
         &[0, 0, 0],
         &[0, 0, 0, 0, 9, 4],
         &[],
         &[0, 0, 0, 0, 1],
-    ]);
+    ];
+    assert_eq!(decoder.unknown_writers(&messages), [9]);
+    let decoded = decoder.decode_framed(&messages);
     assert_eq!(rows(&decoded), ["{x:2}"]);
     let reasons: Vec<Reason> = decoded.errors.iter().map(|e| e.reason).collect();
     assert_eq!(
