@@ -47,6 +47,14 @@ pub(crate) fn bytes(count: usize) -> impl Fn(&[u8]) -> Parsed<'_, &[u8]> {
 /// An unsigned integer of up to 32 bits, seven a byte, least significant first (`UNSIGNED_VARINT`).
 #[inline]
 pub(crate) fn unsigned_varint(input: &[u8]) -> Parsed<'_, u32> {
+    // Most lengths and deltas are of one or two bytes.
+    match input {
+        [first @ ..0x80, rest @ ..] => return Ok((rest, u32::from(*first))),
+        [first, second @ ..0x80, rest @ ..] => {
+            return Ok((rest, u32::from(first & 0x7f) | u32::from(*second) << 7));
+        }
+        _ => {}
+    }
     let mut value = 0u32;
     for (index, &byte) in input.iter().take(5).enumerate() {
         // The fifth byte has room for four more bits.
@@ -64,6 +72,14 @@ pub(crate) fn unsigned_varint(input: &[u8]) -> Parsed<'_, u32> {
 /// An unsigned integer of up to 64 bits, seven a byte, least significant first.
 #[inline]
 pub(crate) fn unsigned_varlong(input: &[u8]) -> Parsed<'_, u64> {
+    // Most lengths and deltas are of one or two bytes.
+    match input {
+        [first @ ..0x80, rest @ ..] => return Ok((rest, u64::from(*first))),
+        [first, second @ ..0x80, rest @ ..] => {
+            return Ok((rest, u64::from(first & 0x7f) | u64::from(*second) << 7));
+        }
+        _ => {}
+    }
     let mut value = 0u64;
     for (index, &byte) in input.iter().take(10).enumerate() {
         // The tenth byte has room for one more bit.

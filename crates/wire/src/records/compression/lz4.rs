@@ -9,14 +9,14 @@ use std::io::Write;
 
 use twox_hash::XxHash32;
 
-use super::{Bound, CompressionFault};
+use super::{Bound, CompressionFault, Room};
 
 const MAGIC: [u8; 4] = [0x04, 0x22, 0x4d, 0x18];
 /// How far back a match may reach.
 const WINDOW_BYTES: usize = 64 << 10;
 
-pub(super) fn decompress(bytes: &[u8], bound: &Bound) -> Result<Vec<u8>, CompressionFault> {
-    let mut output = Vec::with_capacity(bound.plausible(bytes.len().saturating_mul(4)));
+pub(super) fn decompress(bytes: &[u8], bound: &Bound) -> Result<Room, CompressionFault> {
+    let mut output = Room::new(bound.plausible(bytes.len().saturating_mul(4)));
     let mut rest = bytes;
     // Frames may follow one another.
     loop {
@@ -102,7 +102,7 @@ fn descriptor(bytes: &mut &[u8]) -> Result<Descriptor, CompressionFault> {
 fn frame<'a>(
     mut bytes: &'a [u8],
     bound: &Bound,
-    output: &mut Vec<u8>,
+    output: &mut Room,
 ) -> Result<&'a [u8], CompressionFault> {
     let descriptor = descriptor(&mut bytes)?;
     let start = output.len();
@@ -128,10 +128,10 @@ fn frame<'a>(
         } else if block.len() > bound.allowed - output.len() {
             return Err(bound.exceeded());
         } else {
-            output.extend_from_slice(block);
+            output.push(block);
         }
     }
-    let contents = output.get(start..).unwrap_or_default();
+    let contents = output.filled().get(start..).unwrap_or_default();
     if descriptor
         .content_size
         .is_some_and(|size| size != contents.len() as u64)
@@ -151,7 +151,7 @@ fn compressed_block(
     descriptor: &Descriptor,
     frame_start: usize,
     bound: &Bound,
-    output: &mut Vec<u8>,
+    output: &mut Room,
 ) -> Result<(), CompressionFault> {
     // A byte of a block stands for 255 at most, so the room is bounded by what is really there.
     let room = descriptor
@@ -159,8 +159,8 @@ fn compressed_block(
         .min(block.len().saturating_mul(255));
     let allowed = bound.allowed - output.len();
     let start = output.len();
-    output.resize(start + room.min(allowed), 0);
-    let (before, place) = output.split_at_mut(start);
+    let (before, space) = output.space(room.min(allowed));
+    let place = space.get_mut(..room.min(allowed)).unwrap_or_default();
     let written = if descriptor.independent_blocks {
         lz4_flex::block::decompress_into(block, place)
     } else {
@@ -174,7 +174,7 @@ fn compressed_block(
         }
         error => CompressionFault::corrupt(error),
     })?;
-    output.truncate(start + written);
+    output.fill(written);
     Ok(())
 }
 

@@ -1,6 +1,7 @@
 //! The codecs of record batches, bounded.
 
 mod lz4;
+mod room;
 mod snappy;
 mod zstandard;
 
@@ -9,6 +10,7 @@ use std::io::{Read, Write};
 use bytes::Bytes;
 
 use crate::{Error, Limits, Result};
+use room::Room;
 
 /// Up to this size the ratio isn't looked at: a batch of zeros is no bomb.
 const RATIO_FREE_BYTES: usize = 1 << 20;
@@ -99,7 +101,7 @@ impl Compression {
             Self::Lz4 => lz4::decompress(bytes, &bound),
             Self::Zstd => zstandard::decompress(bytes, &bound),
         }
-        .map(Bytes::from)
+        .map(Room::into_bytes)
         .map_err(|fault| Error::Compression { codec: self, fault })
     }
 
@@ -181,21 +183,23 @@ impl Bound {
     }
 
     /// Reads to the end, or to the bound.
-    fn read(&self, reader: impl Read, claimed: usize) -> Result<Vec<u8>, CompressionFault> {
-        let mut output = Vec::with_capacity(self.plausible(claimed));
-        reader
-            .take(self.allowed as u64 + 1)
-            .read_to_end(&mut output)
-            .map_err(CompressionFault::corrupt)?;
-        if output.len() > self.allowed {
-            Err(self.exceeded())
-        } else {
-            Ok(output)
+    fn read(&self, mut reader: impl Read, claimed: usize) -> Result<Room, CompressionFault> {
+        let mut output = Room::new(self.plausible(claimed).saturating_add(1));
+        loop {
+            let (_, space) = output.space(1);
+            match reader.read(space) {
+                Ok(0) => return Ok(output),
+                Ok(read) => output.fill(read),
+                Err(error) => return Err(CompressionFault::corrupt(error)),
+            }
+            if output.len() > self.allowed {
+                return Err(self.exceeded());
+            }
         }
     }
 }
 
-fn gzip(bytes: &[u8], bound: &Bound) -> Result<Vec<u8>, CompressionFault> {
+fn gzip(bytes: &[u8], bound: &Bound) -> Result<Room, CompressionFault> {
     // The last four bytes are the length of the contents.
     let claimed = bytes
         .last_chunk::<4>()

@@ -3,7 +3,7 @@
 //! The framing is a magic of eight bytes, two versions of four bytes, and blocks: four bytes of
 //! length, big endian, and a raw block.
 
-use super::{Bound, CompressionFault};
+use super::{Bound, CompressionFault, Room};
 
 const XERIAL_MAGIC: &[u8] = b"\x82SNAPPY\0";
 /// The magic and the two versions.
@@ -11,10 +11,11 @@ const XERIAL_HEADER_BYTES: usize = 16;
 /// Size of the blocks that snappy-java makes.
 const XERIAL_BLOCK_BYTES: usize = 32 << 10;
 
-pub(super) fn decompress(bytes: &[u8], bound: &Bound) -> Result<Vec<u8>, CompressionFault> {
+pub(super) fn decompress(bytes: &[u8], bound: &Bound) -> Result<Room, CompressionFault> {
     if !bytes.starts_with(XERIAL_MAGIC) {
-        let mut output = vec![0; claimed(bytes, 0, bound)?];
-        decompress_block(bytes, &mut output)?;
+        let length = claimed(bytes, 0, bound)?;
+        let mut output = Room::new(length);
+        decompress_block(bytes, length, &mut output)?;
         return Ok(output);
     }
     let blocks = bytes
@@ -25,13 +26,10 @@ pub(super) fn decompress(bytes: &[u8], bound: &Bound) -> Result<Vec<u8>, Compres
     while let Some(block) = next_block(&mut rest)? {
         length += claimed(block, length, bound)?;
     }
-    let mut output = vec![0; length];
-    let (mut space, mut rest) = (output.as_mut_slice(), blocks);
+    let (mut output, mut rest) = (Room::new(length), blocks);
     while let Some(block) = next_block(&mut rest)? {
-        let length = claimed(block, 0, bound)?.min(space.len());
-        let (place, after) = space.split_at_mut(length);
-        decompress_block(block, place)?;
-        space = after;
+        let length = claimed(block, output.len(), bound)?;
+        decompress_block(block, length, &mut output)?;
     }
     Ok(output)
 }
@@ -65,11 +63,16 @@ fn claimed(block: &[u8], before: usize, bound: &Bound) -> Result<usize, Compress
     Ok(length)
 }
 
-fn decompress_block(block: &[u8], place: &mut [u8]) -> Result<(), CompressionFault> {
+fn decompress_block(
+    block: &[u8],
+    length: usize,
+    output: &mut Room,
+) -> Result<(), CompressionFault> {
+    let (_, space) = output.space(length);
     let written = snap::raw::Decoder::new()
-        .decompress(block, place)
+        .decompress(block, space.get_mut(..length).unwrap_or_default())
         .map_err(CompressionFault::corrupt)?;
-    debug_assert_eq!(written, place.len());
+    output.fill(written);
     Ok(())
 }
 
