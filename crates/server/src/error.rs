@@ -30,6 +30,9 @@ pub enum ServerError {
         /// What the system said.
         source: io::Error,
     },
+    /// The threads that serve connections can't be started.
+    #[error("the threads for connections can't be started: {0}")]
+    Threads(io::Error),
     /// The log can't be opened, written or closed.
     #[error("the log is not usable: {0}")]
     Store(#[from] StoreError),

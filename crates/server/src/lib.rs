@@ -18,6 +18,7 @@ mod listener;
 mod registry;
 mod server;
 mod telemetry;
+mod threads;
 mod topic_config;
 
 pub use addresses::Addresses;

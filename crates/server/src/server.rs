@@ -23,6 +23,7 @@ use crate::kafka;
 use crate::listener::Listener;
 use crate::registry::{LogJournal, Schemas};
 use crate::telemetry;
+use crate::threads::Threads;
 
 /// How often old records are looked for.
 const RETENTION_INTERVAL: Duration = Duration::from_secs(30);
@@ -119,7 +120,10 @@ impl Server {
         });
         let http = Part::of(|stop| admin::serve(http, Arc::clone(&admin), stop));
         let kafka = match kafka {
-            Some(listener) => Part::of(|stop| kafka::serve(listener, broker, stop)),
+            Some(listener) => {
+                let threads = Threads::start("fletch-kafka").map_err(ServerError::Threads)?;
+                Part::of(|stop| kafka::serve(listener, threads, broker, stop))
+            }
             None => Part::default(),
         };
         let background = CancellationToken::new();

@@ -18,12 +18,14 @@ use tokio::io::{AsyncRead, AsyncReadExt, ReadBuf};
 const SCRATCH_BYTES: usize = 64 << 10;
 /// With so much of a frame missing, the socket is read straight into the frame's room.
 const DIRECT_BYTES_MIN: usize = 16 << 10;
-/// The first room of a frame. A room that is full is exchanged for one several times as large, so a
+/// The first room of a client's first frame. A room that is full is exchanged for one several times as large, so a
 /// frame that is announced and not sent costs next to nothing (address space is not free where the
 /// system hands out huge pages), and a large one is copied by less than half.
 const ROOM_BYTES_MIN: usize = 64 << 10;
 /// How many times as large the next room is.
 const ROOM_GROWTH: usize = 4;
+/// A client that has sent frames of some size before gets room for another at once, up to this.
+const ROOM_BYTES_PROVEN_MAX: usize = 1 << 20;
 
 const LENGTH_BYTES: usize = 4;
 
@@ -66,6 +68,8 @@ pub(crate) struct Frames {
     /// The frame being received, and its full length.
     partial: Option<(BytesMut, usize)>,
     complete: VecDeque<Bytes>,
+    /// The largest frame that came in full, or the bound on what is made of it.
+    proven: usize,
 }
 
 impl Frames {
@@ -77,6 +81,7 @@ impl Frames {
             length_filled: 0,
             partial: None,
             complete: VecDeque::new(),
+            proven: 0,
         }
     }
 
@@ -168,7 +173,8 @@ impl Frames {
             let announced = i32::from_be_bytes(self.length);
             match usize::try_from(announced) {
                 Ok(length) if length <= self.bytes_max => {
-                    self.partial = Some((BytesMut::with_capacity(room_bytes(0, length)), length));
+                    let room = room_bytes(self.proven, length);
+                    self.partial = Some((BytesMut::with_capacity(room), length));
                 }
                 _ => {
                     return Err(FrameError::Length {
@@ -181,7 +187,8 @@ impl Frames {
     }
 
     fn finish_partial(&mut self) {
-        if let Some((body, _)) = self.partial.take_if(|(body, length)| body.len() == *length) {
+        if let Some((body, length)) = self.partial.take_if(|(body, length)| body.len() == *length) {
+            self.proven = self.proven.max(length.min(ROOM_BYTES_PROVEN_MAX));
             self.complete.push_back(body.freeze());
         }
     }
