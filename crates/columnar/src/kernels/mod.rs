@@ -254,7 +254,9 @@ pub(crate) unsafe fn copy_slots(
     unsafe {
         match set {
             #[cfg(target_arch = "x86_64")]
-            InstructionSet::Avx512 => x86_64::avx512::copy_slots(ptrs, lens, to, offset, offsets),
+            InstructionSet::Avx512 => {
+                x86_64::avx512_columns::copy_slots(ptrs, lens, to, offset, offsets)
+            }
             _ => scalar::copy_slots(ptrs, lens, to, offset, offsets),
         }
     }
@@ -271,7 +273,7 @@ pub(crate) unsafe fn pack(set: InstructionSet, bytes: &[[u8; 64]], bits: &mut [u
     match set {
         // SAFETY: the caller's promise.
         #[cfg(target_arch = "x86_64")]
-        InstructionSet::Avx512 => unsafe { x86_64::avx512::pack(bytes, bits) },
+        InstructionSet::Avx512 => unsafe { x86_64::avx512_columns::pack(bytes, bits) },
         _ => scalar::pack(bytes, bits),
     }
 }

@@ -5,7 +5,8 @@
 
 use std::arch::x86_64::*;
 
-use super::avx512::{GROUP, load, odd_lanes};
+use super::avx512::{GROUP, odd_lanes};
+use super::avx512_values::load;
 use crate::kernels::{Lanes, Leaf, LeafKind, Out};
 
 /// As [`crate::kernels::skips`].

@@ -1,0 +1,66 @@
+//! What is done with whole columns of a strip or batch: bits are packed, text is gathered.
+
+#![expect(unsafe_code)]
+
+use std::arch::x86_64::*;
+
+/// Bytes of 0 and 1 to bits, 64 at a time; returns how many are 1.
+///
+/// # Safety
+///
+/// The machine has what the attribute lists.
+#[target_feature(enable = "popcnt,avx512f,avx512bw")]
+pub(crate) unsafe fn pack(bytes: &[[u8; 64]], bits: &mut [u64]) -> usize {
+    let mut ones = 0;
+    for (chunk, word) in bytes.iter().zip(bits) {
+        // SAFETY: a chunk is 64 bytes.
+        let v = unsafe { _mm512_loadu_si512(chunk.as_ptr().cast()) };
+        *word = _mm512_test_epi8_mask(v, v);
+        ones += word.count_ones() as usize;
+    }
+    ones
+}
+
+/// Copies the `lens.len()` slots at `ptrs` one behind the other to `to`, with the offset behind
+/// each to `offsets`, the first at `offset`. Returns whether all of it was ASCII.
+///
+/// # Safety
+///
+/// The slots are borrowed and as long as `lens` says; `ptrs` and `offsets` are as long as `lens`;
+/// `to` has room for all of it and 64 bytes more.
+#[target_feature(
+    enable = "avx2,bmi1,bmi2,lzcnt,popcnt,avx512f,avx512bw,avx512cd,avx512dq,avx512vl"
+)]
+pub(crate) unsafe fn copy_slots(
+    ptrs: &[*const u8],
+    lens: &[u32],
+    mut to: *mut u8,
+    mut offset: i32,
+    offsets: &mut [i32],
+) -> bool {
+    let mut seen = _mm512_setzero_si512();
+    for ((&from, &len), at) in ptrs.iter().zip(lens).zip(offsets) {
+        // SAFETY: what the masks leave out isn't touched; stores run at most 64 bytes over.
+        unsafe {
+            if len <= 32 {
+                let mask = _bzhi_u32(!0, len);
+                let v = _mm256_maskz_loadu_epi8(mask, from.cast());
+                _mm256_storeu_si256(to.cast(), v);
+                seen = _mm512_or_si512(seen, _mm512_castsi256_si512(v));
+            } else {
+                let mut done = 0;
+                while done < len as usize {
+                    let mask = _bzhi_u64(!0, (len - done as u32).min(64));
+                    let v = _mm512_maskz_loadu_epi8(mask, from.add(done).cast());
+                    _mm512_storeu_si512(to.add(done).cast(), v);
+                    seen = _mm512_or_si512(seen, v);
+                    done += 64;
+                }
+            }
+            to = to.add(len as usize);
+        }
+        offset += len as i32;
+        *at = offset;
+    }
+    _mm512_movepi8_mask(seen) == 0
+}
