@@ -11,15 +11,16 @@ use std::time::Instant;
 
 use contenders::{ArrowAvro, apache_avro, arrow_avro, copying, decoder, ours, serde_avro_fast};
 use data::{Distribution, ID, Numbers, OTHER_ID, REFERENCE, Text};
-use fletch_columnar::Options;
+use fletch_columnar::{InstructionSet, Options};
 use fletch_columnar::avro::Schema;
 use measure::{Case, compare};
 
 /// Messages a batch, where nothing else is said.
 const BATCH: usize = 10_000;
 
-const SECTIONS: [(&str, fn()); 7] = [
+const SECTIONS: [(&str, fn()); 8] = [
     ("shapes", shapes),
+    ("sets", sets),
     ("projection", projection),
     ("writers", writers),
     ("resolution", resolution),
@@ -87,6 +88,27 @@ fn shapes() {
     cases.push(Case::new("apache-avro (values)", &messages, apache_avro(data::C)));
     cases.push(Case::new("copying the bytes", &messages, copying()));
     compare("C: records, an array of records, a map", 0, cases);
+}
+
+fn sets() {
+    let b = data::b();
+    let shapes: [(&str, &str, Vec<Vec<u8>>); 3] = [
+        ("A", data::A, data::a_messages(BATCH, REFERENCE, |_| ID)),
+        ("B", &b, data::b_messages(BATCH, REFERENCE)),
+        ("C", data::C, data::c_messages(BATCH, REFERENCE, 0..=6)),
+    ];
+    for (name, schema, messages) in &shapes {
+        let messages = refs(messages);
+        let writers = [(ID, *schema)];
+        let theirs = arrow_avro(ArrowAvro::new(None, &writers, BATCH));
+        let mut cases = vec![Case::new("arrow-avro", &messages, theirs)];
+        for set in InstructionSet::available() {
+            let mut mine = decoder(schema, &writers, Options::default());
+            mine.use_instruction_set(set);
+            cases.push(Case::new(&format!("{set:?}"), &messages, ours(mine)));
+        }
+        compare(&format!("{name} by instruction set"), 0, cases);
+    }
 }
 
 fn projection() {
