@@ -250,7 +250,8 @@ def plain(kind, value):
     if logic == "decimal":
         return str(value.quantize(decimal.Decimal(1).scaleb(-kind["scale"]), context=decimal.Context(prec=60)))
     if logic == "uuid":
-        return value.hex() if isinstance(value, bytes) else value.hex
+        # Bytes, a UUID of Python's, or (DuckDB, within a struct) the usual text.
+        return value.hex() if isinstance(value, bytes) else str(value).replace("-", "")
     if logic == "duration":
         return dict(value)
     if name in ("bytes", "fixed"):
