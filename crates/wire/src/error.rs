@@ -68,8 +68,8 @@ pub enum Error {
         /// What is wrong with them.
         fault: CompressionFault,
     },
-    /// The peer sent records with a codec that doesn't exist.
-    #[error("the records have the codec number {0}, which stands for none")]
+    /// The peer sent records with a codec that their format doesn't have.
+    #[error("the records have the codec number {0}, which stands for none in their format")]
     UnknownCompression(u8),
 
     /// The caller asked for a message in a version it is not declared in.

@@ -186,6 +186,13 @@ fn messages_wrap_messages_once() {
 }
 
 #[test]
+fn old_formats_have_no_zstd() {
+    let zstd = Compression::Zstd.compress(&message(0, b"a")).unwrap();
+    let error = admit(message(4, &zstd).into(), &Limits::default()).unwrap_err();
+    assert_eq!(error.code(), ErrorCode::UNSUPPORTED_COMPRESSION_TYPE);
+}
+
+#[test]
 fn linked_lz4_blocks_with_all_checksums_are_read() {
     let lines: String = (0..40_000u64)
         .map(|i| format!("line {}\n", i * i % 977))

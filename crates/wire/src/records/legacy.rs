@@ -82,6 +82,10 @@ pub(crate) fn builder(set: Bytes, limits: &Limits) -> Result<BatchBuilder> {
             return Err(fault(RecordFault::LogAppendTime));
         }
         let codec = message.attributes.compression()?;
+        if codec == Compression::Zstd {
+            // Younger than these formats (KIP-110): to their readers the number stands for nothing.
+            return Err(Error::UnknownCompression(codec as u8));
+        }
         let builder = builder.get_or_insert_with(|| BatchBuilder::new(codec));
         if codec == Compression::None {
             append(builder, &message)?;
