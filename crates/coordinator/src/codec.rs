@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use fletch_wire::Uuid;
 
 use crate::error::DecodeError;
 
@@ -66,6 +67,10 @@ impl<'a> Reader<'a> {
 
     pub(crate) fn u64(&mut self, what: &'static str) -> Result<u64> {
         self.array(what).map(u64::from_le_bytes)
+    }
+
+    pub(crate) fn uuid(&mut self, what: &'static str) -> Result<Uuid> {
+        self.array(what).map(Uuid::from_bytes)
     }
 
     pub(crate) fn bytes(&mut self, what: &'static str) -> Result<Bytes> {
@@ -142,6 +147,10 @@ impl Writer {
 
     pub(crate) fn put_u64(&mut self, value: u64) -> &mut Self {
         self.put(&value.to_le_bytes())
+    }
+
+    pub(crate) fn put_uuid(&mut self, value: Uuid) -> &mut Self {
+        self.put(value.as_bytes())
     }
 
     pub(crate) fn put_bytes(&mut self, bytes: &[u8]) -> &mut Self {

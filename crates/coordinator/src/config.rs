@@ -16,6 +16,15 @@ pub struct GroupConfig {
     /// How long a member without an id may wait for its first generation, in milliseconds: nothing
     /// else says that it is gone.
     pub new_member_timeout_ms: i64,
+    /// How long a member may be silent whose partitions the coordinator assigns, in milliseconds
+    /// (`group.consumer.session.timeout.ms`).
+    pub consumer_session_timeout_ms: i64,
+    /// How often such a member is to send heartbeats, in milliseconds
+    /// (`group.consumer.heartbeat.interval.ms`).
+    pub consumer_heartbeat_interval_ms: i32,
+    /// The most bytes that such a member may say of itself: names of topics and the like. A member
+    /// is one fact, and must fit where facts are kept.
+    pub consumer_member_bytes_max: usize,
     /// The most groups.
     pub groups_max: usize,
     /// The most members of a group (`group.max.size`).
@@ -43,6 +52,9 @@ impl Default for GroupConfig {
             session_timeout_ms_max: 1_800_000,
             initial_rebalance_delay_ms: 3_000,
             new_member_timeout_ms: 300_000,
+            consumer_session_timeout_ms: 45_000,
+            consumer_heartbeat_interval_ms: 5_000,
+            consumer_member_bytes_max: 1 << 20,
             groups_max: 100_000,
             group_members_max: 10_000,
             group_bytes_max: 4 << 20,

@@ -2,17 +2,20 @@
 //!
 //! | key | value |
 //! |---|---|
-//! | `group/GROUP` | a classic group: its generation and its members |
+//! | `group/GROUP` | a classic group: its generation and its members; or the epochs of a consumer group |
+//! | `member/LENGTH:GROUP/MEMBER` | a member of a consumer group, what it owns and what it is to own |
 //! | `offset/LENGTH:GROUP/PARTITION/TOPIC` | an offset that a group has committed |
 //! | `pending/PRODUCER/LENGTH:GROUP/PARTITION/TOPIC` | an offset of an open transaction |
 //!
 //! `LENGTH` is that of the group's name in bytes, because a name may have slashes. A value begins with
 //! its format.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use fletch_wire::Uuid;
 
 use crate::codec::{Reader, Writer};
 use crate::error::{DecodeError, Error};
@@ -33,6 +36,7 @@ pub struct Fact {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Key {
     Group(Arc<str>),
+    Member { group: Arc<str>, member: Arc<str> },
     Offset(Place),
     Pending { producer_id: i64, place: Place },
 }
@@ -91,6 +95,9 @@ impl Key {
         // Writing to a string can't fail.
         _ = match self {
             Self::Group(group) => write!(text, "group/{group}"),
+            Self::Member { group, member } => {
+                write!(text, "member/{}:{group}/{member}", group.len())
+            }
             Self::Offset(place) => write!(text, "offset/{}", place.text()),
             Self::Pending { producer_id, place } => {
                 write!(text, "pending/{producer_id}/{}", place.text())
@@ -102,6 +109,11 @@ impl Key {
     pub(crate) fn parse(text: &str) -> Result<Self, Error> {
         let parse = || match text.split_once('/')? {
             ("group", group) => Some(Self::Group(group.into())),
+            ("member", rest) => {
+                let (group, member) = grouped(rest)?;
+                let (group, member) = (group.into(), member.into());
+                Some(Self::Member { group, member })
+            }
             ("offset", place) => Some(Self::Offset(Place::parse(place)?)),
             ("pending", rest) => {
                 let (producer_id, place) = rest.split_once('/')?;
@@ -128,15 +140,21 @@ impl Place {
     }
 
     fn parse(text: &str) -> Option<Self> {
-        let (length, rest) = text.split_once(':')?;
-        let (group, rest) = rest.split_at_checked(number::<usize>(length)?)?;
-        let (partition, topic) = rest.strip_prefix('/')?.split_once('/')?;
+        let (group, rest) = grouped(text)?;
+        let (partition, topic) = rest.split_once('/')?;
         Some(Self {
             group: group.into(),
             topic: topic.into(),
             partition: number(partition)?,
         })
     }
+}
+
+/// What begins with a group's name, and what follows it.
+fn grouped(text: &str) -> Option<(&str, &str)> {
+    let (length, rest) = text.split_once(':')?;
+    let (group, rest) = rest.split_at_checked(number::<usize>(length)?)?;
+    Some((group, rest.strip_prefix('/')?))
 }
 
 /// A number in the one way it is written.
@@ -176,8 +194,37 @@ pub(crate) trait Value: Sized {
 
 /// The kinds of groups there are.
 const CLASSIC: u8 = 0;
+const CONSUMER: u8 = 1;
 
-impl Value for GroupFact {
+/// A group of either kind, as it is kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum AnyGroupFact {
+    Classic(GroupFact),
+    Consumer(EpochsFact),
+}
+
+impl Value for AnyGroupFact {
+    fn write(&self, writer: &mut Writer) {
+        match self {
+            Self::Classic(group) => group.write(writer),
+            Self::Consumer(epochs) => epochs.write(writer),
+        }
+    }
+
+    fn read(reader: &mut Reader) -> Result<Self, DecodeError> {
+        let what = "kind of group";
+        match reader.u8(what)? {
+            CLASSIC => GroupFact::read_rest(reader).map(Self::Classic),
+            CONSUMER => EpochsFact::read_rest(reader).map(Self::Consumer),
+            value => {
+                let value = value.into();
+                Err(DecodeError::Unknown { what, value })
+            }
+        }
+    }
+}
+
+impl GroupFact {
     fn write(&self, writer: &mut Writer) {
         let text = |writer: &mut Writer, text: &Arc<str>| _ = writer.put_text(text);
         writer
@@ -191,15 +238,7 @@ impl Value for GroupFact {
             .put_list(self.members.iter(), |writer, member| member.write(writer));
     }
 
-    fn read(reader: &mut Reader) -> Result<Self, DecodeError> {
-        match reader.u8("kind of group")? {
-            CLASSIC => {}
-            value => {
-                let what = "kind of group";
-                let value = value.into();
-                return Err(DecodeError::Unknown { what, value });
-            }
-        }
+    fn read_rest(reader: &mut Reader) -> Result<Self, DecodeError> {
         Ok(Self {
             protocol_type: reader.optional("protocol type", Reader::text)?,
             generation: reader.i32("generation")?,
@@ -242,6 +281,146 @@ impl MemberFact {
             })?,
             assignment: reader.bytes("assignment")?,
         })
+    }
+}
+
+/// The epochs of a consumer group, as they are kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct EpochsFact {
+    /// Of its members and what they read.
+    pub(crate) epoch: i32,
+    /// For which it was last computed who is to own what.
+    pub(crate) target: i32,
+}
+
+impl EpochsFact {
+    fn write(&self, writer: &mut Writer) {
+        writer
+            .put_u8(CONSUMER)
+            .put_i32(self.epoch)
+            .put_i32(self.target);
+    }
+
+    fn read_rest(reader: &mut Reader) -> Result<Self, DecodeError> {
+        Ok(Self {
+            epoch: reader.i32("group epoch")?,
+            target: reader.i32("target epoch")?,
+        })
+    }
+}
+
+/// Partitions, by the topic's id.
+pub(crate) type Partitions = BTreeMap<Uuid, BTreeSet<i32>>;
+
+/// A member of a consumer group, as it is kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct ConsumerMemberFact {
+    pub(crate) id: Arc<str>,
+    pub(crate) instance_id: Option<Arc<str>>,
+    pub(crate) rack_id: Option<Arc<str>>,
+    pub(crate) client_id: Arc<str>,
+    pub(crate) client_host: Arc<str>,
+    pub(crate) rebalance_timeout_ms: i32,
+    pub(crate) topics: BTreeSet<Arc<str>>,
+    pub(crate) regex: Option<Arc<str>>,
+    /// The assignor it asks for.
+    pub(crate) assignor: Option<Arc<str>>,
+    pub(crate) epoch: i32,
+    pub(crate) previous_epoch: i32,
+    /// What it owns.
+    pub(crate) assigned: Partitions,
+    /// What it has been told to give up, and hasn't said that it has.
+    pub(crate) revoking: Partitions,
+    /// What it is to own.
+    pub(crate) target: Partitions,
+}
+
+impl ConsumerMemberFact {
+    /// A member that has said nothing of itself.
+    pub(crate) fn new(id: Arc<str>) -> Self {
+        Self {
+            id,
+            instance_id: None,
+            rack_id: None,
+            client_id: Arc::from(""),
+            client_host: Arc::from(""),
+            rebalance_timeout_ms: 1,
+            topics: BTreeSet::new(),
+            regex: None,
+            assignor: None,
+            epoch: 0,
+            previous_epoch: 0,
+            assigned: Partitions::new(),
+            revoking: Partitions::new(),
+            target: Partitions::new(),
+        }
+    }
+}
+
+fn put_partitions(writer: &mut Writer, partitions: &Partitions) {
+    writer.put_list(partitions.iter(), |writer, (topic, partitions)| {
+        writer.put_uuid(*topic);
+        writer.put_list(partitions.iter(), |writer, partition| {
+            writer.put_i32(*partition);
+        });
+    });
+}
+
+fn read_partitions(reader: &mut Reader, what: &'static str) -> Result<Partitions, DecodeError> {
+    let topics = reader.list(what, |reader| {
+        let topic = reader.uuid("topic id")?;
+        let partitions = reader.list("partitions", |reader| reader.i32("partition"))?;
+        Ok((topic, partitions.into_iter().collect()))
+    })?;
+    Ok(topics.into_iter().collect())
+}
+
+impl Value for ConsumerMemberFact {
+    fn write(&self, writer: &mut Writer) {
+        let text = |writer: &mut Writer, text: &Arc<str>| _ = writer.put_text(text);
+        writer
+            .put_text(&self.id)
+            .put_optional(self.instance_id.as_ref(), text)
+            .put_optional(self.rack_id.as_ref(), text)
+            .put_text(&self.client_id)
+            .put_text(&self.client_host)
+            .put_i32(self.rebalance_timeout_ms)
+            .put_list(self.topics.iter(), text)
+            .put_optional(self.regex.as_ref(), text)
+            .put_optional(self.assignor.as_ref(), text)
+            .put_i32(self.epoch)
+            .put_i32(self.previous_epoch);
+        put_partitions(writer, &self.assigned);
+        put_partitions(writer, &self.revoking);
+        put_partitions(writer, &self.target);
+    }
+
+    fn read(reader: &mut Reader) -> Result<Self, DecodeError> {
+        let fact = Self {
+            id: reader.text("member id")?,
+            instance_id: reader.optional("instance id", Reader::text)?,
+            rack_id: reader.optional("rack", Reader::text)?,
+            client_id: reader.text("client id")?,
+            client_host: reader.text("client host")?,
+            rebalance_timeout_ms: reader.i32("rebalance timeout")?,
+            topics: reader
+                .list("topics", |reader| reader.text("topic"))?
+                .into_iter()
+                .collect(),
+            regex: reader.optional("regular expression", Reader::text)?,
+            assignor: reader.optional("assignor", Reader::text)?,
+            epoch: reader.i32("epoch")?,
+            previous_epoch: reader.i32("previous epoch")?,
+            assigned: read_partitions(reader, "partitions it owns")?,
+            revoking: read_partitions(reader, "partitions it gives up")?,
+            target: read_partitions(reader, "partitions it is to own")?,
+        };
+        match fact.rebalance_timeout_ms {
+            1.. => Ok(fact),
+            _ => Err(DecodeError::Contradiction {
+                what: "a member's time is up before it begins",
+            }),
+        }
     }
 }
 
@@ -309,19 +488,50 @@ mod tests {
         )
     }
 
-    fn group() -> impl Strategy<Value = GroupFact> {
+    fn group() -> impl Strategy<Value = AnyGroupFact> {
         let texts = [(); 3].map(|()| proptest::option::of(text()));
         let members = proptest::collection::vec(member(), 0..4);
-        (texts, any::<(i32, i64, bool)>(), members).prop_map(
-            |([protocol_type, protocol, leader], (generation, since_ms, is_assigned), members)| {
-                GroupFact {
-                    protocol_type,
-                    generation,
-                    protocol,
-                    leader,
-                    since_ms,
-                    is_assigned,
-                    members,
+        (texts, any::<(i32, i64, bool)>(), members).prop_map(|(texts, numbers, members)| {
+            let [protocol_type, protocol, leader] = texts;
+            let (generation, since_ms, is_assigned) = numbers;
+            AnyGroupFact::Classic(GroupFact {
+                protocol_type,
+                generation,
+                protocol,
+                leader,
+                since_ms,
+                is_assigned,
+                members,
+            })
+        })
+    }
+
+    fn partitions() -> impl Strategy<Value = Partitions> {
+        let partitions = proptest::collection::btree_set(any::<i32>(), 0..4);
+        let id = any::<u128>().prop_map(Uuid::from_u128);
+        proptest::collection::btree_map(id, partitions, 0..3)
+    }
+
+    fn consumer() -> impl Strategy<Value = ConsumerMemberFact> {
+        let texts = [(); 4].map(|()| proptest::option::of(text()));
+        let topics = proptest::collection::btree_set(text(), 0..3);
+        let owned = [(); 3].map(|()| partitions());
+        (text(), texts, topics, any::<(i32, i32)>(), 1.., owned).prop_map(
+            |(id, [instance_id, rack_id, regex, assignor], topics, epochs, timeout, owned)| {
+                let [assigned, revoking, target] = owned;
+                ConsumerMemberFact {
+                    instance_id,
+                    rack_id,
+                    rebalance_timeout_ms: timeout,
+                    topics,
+                    regex,
+                    assignor,
+                    epoch: epochs.0,
+                    previous_epoch: epochs.1,
+                    assigned,
+                    revoking,
+                    target,
+                    ..ConsumerMemberFact::new(id)
                 }
             },
         )
@@ -346,14 +556,20 @@ mod tests {
             group in text(), place in place(), producer_id in any::<i64>()
         ) {
             let pending = Key::Pending { producer_id, place: place.clone() };
-            for key in [Key::Group(group), Key::Offset(place), pending] {
+            let member = Key::Member { group: group.clone(), member: place.topic.clone() };
+            for key in [Key::Group(group), member, Key::Offset(place), pending] {
                 prop_assert_eq!(Key::parse(&key.text()), Ok(key));
             }
         }
 
         #[test]
-        fn values_are_read_as_they_are_written(group in group(), offset in offset()) {
-            prop_assert_eq!(GroupFact::decode("", &group.encode()), Ok(group));
+        fn values_are_read_as_they_are_written(
+            group in group(), offset in offset(), member in consumer(), epochs in any::<(i32, i32)>()
+        ) {
+            let epochs = AnyGroupFact::Consumer(EpochsFact { epoch: epochs.0, target: epochs.1 });
+            prop_assert_eq!(AnyGroupFact::decode("", &epochs.encode()), Ok(epochs));
+            prop_assert_eq!(ConsumerMemberFact::decode("", &member.encode()), Ok(member));
+            prop_assert_eq!(AnyGroupFact::decode("", &group.encode()), Ok(group));
             prop_assert_eq!(Offset::decode("", &offset.encode()), Ok(offset));
         }
 
@@ -361,9 +577,9 @@ mod tests {
         fn what_is_cut_off_or_goes_on_is_refused(group in group(), at in any::<usize>()) {
             let bytes = group.encode();
             let cut = &bytes[..at % bytes.len()];
-            prop_assert!(GroupFact::decode("", cut).is_err());
+            prop_assert!(AnyGroupFact::decode("", cut).is_err());
             let longer = [&bytes[..], &[0]].concat();
-            prop_assert!(GroupFact::decode("", &longer).is_err());
+            prop_assert!(AnyGroupFact::decode("", &longer).is_err());
         }
 
         #[test]
@@ -371,7 +587,7 @@ mod tests {
             if let Ok(parsed) = Key::parse(&key) {
                 prop_assert_eq!(parsed.text(), key);
             }
-            if let Ok(group) = GroupFact::decode("", &value) {
+            if let Ok(group) = AnyGroupFact::decode("", &value) {
                 prop_assert_eq!(group.encode(), value);
             }
         }
@@ -387,7 +603,7 @@ mod tests {
             .put_i64(0)
             .put_bool(true)
             .put_i32(-1);
-        let error = GroupFact::decode("group/g", &bytes.finish()).unwrap_err();
+        let error = AnyGroupFact::decode("group/g", &bytes.finish()).unwrap_err();
         let source = DecodeError::Truncated {
             what: "members",
             need: u32::MAX as usize,

@@ -8,6 +8,8 @@ use std::sync::Arc;
 pub(crate) enum Timer {
     /// The session of a member, or the time that a member-to-be has to join with its new id.
     Member { group: Arc<str>, member: Arc<str> },
+    /// The time that a member of a consumer group has to give partitions up.
+    Revocation { group: Arc<str>, member: Arc<str> },
     /// The time that the members of a group have to join.
     Join { group: Arc<str> },
     /// The time that the members of a generation have to ask for their assignments.

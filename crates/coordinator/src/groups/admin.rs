@@ -1,21 +1,19 @@
-//! ListGroups, DescribeGroups, DeleteGroups.
+//! ListGroups, DescribeGroups, ConsumerGroupDescribe, DeleteGroups.
 
+use fletch_wire::messages::consumer_group_describe::DescribedGroup as DescribedConsumerGroup;
 use fletch_wire::messages::delete_groups::DeletableGroupResult;
 use fletch_wire::messages::describe_groups::{DescribedGroup, DescribedGroupMember};
 use fletch_wire::messages::list_groups::ListedGroup;
 use fletch_wire::messages::{
-    DeleteGroupsRequest, DeleteGroupsResponse, DescribeGroupsRequest, DescribeGroupsResponse,
-    ListGroupsRequest, ListGroupsResponse,
+    ConsumerGroupDescribeRequest, ConsumerGroupDescribeResponse, DeleteGroupsRequest,
+    DeleteGroupsResponse, DescribeGroupsRequest, DescribeGroupsResponse, ListGroupsRequest,
+    ListGroupsResponse,
 };
 use fletch_wire::{ErrorCode, Str};
 
-use super::classic::State;
-use super::{Env, Group, Groups};
-use crate::fact::{Fact, Key};
+use super::classic::{ClassicGroup, State};
+use super::{Env, Groups, Kind};
 use crate::output::Output;
-
-/// Kafka's name of the type of group whose members assign.
-const CLASSIC: &str = "classic";
 
 /// Kafka's name of the state of a group that isn't there.
 const DEAD: &str = "Dead";
@@ -27,14 +25,14 @@ impl Groups {
             filter.is_empty() || filter.iter().any(|one| one.eq_ignore_ascii_case(name))
         };
         let groups = self.groups.iter().filter(|(_, group)| {
-            let state = group.members.state().name();
-            named(&request.states_filter, state) && named(&request.types_filter, CLASSIC)
+            let (state, kind) = (group.kind.state(), group.kind.name());
+            named(&request.states_filter, state) && named(&request.types_filter, kind)
         });
         let groups = groups.map(|(id, group)| ListedGroup {
             group_id: Str::from(&**id),
-            protocol_type: Str::from(group.members.protocol_type().unwrap_or_default()),
-            group_state: Str::from(group.members.state().name()),
-            group_type: Str::from(CLASSIC),
+            protocol_type: Str::from(group.kind.protocol_type().unwrap_or_default()),
+            group_state: Str::from(group.kind.state()),
+            group_type: Str::from(group.kind.name()),
             ..Default::default()
         });
         ListGroupsResponse {
@@ -45,18 +43,39 @@ impl Groups {
 
     /// DescribeGroups. What the sender may do with the groups is left out.
     pub fn describe_groups(&self, request: &DescribeGroupsRequest) -> DescribeGroupsResponse {
-        let groups = request
-            .groups
-            .iter()
-            .map(|id| match self.groups.get(&**id) {
-                Some(group) => described(id, group),
-                None => DescribedGroup {
-                    group_id: id.clone(),
-                    group_state: Str::from(DEAD),
-                    ..Default::default()
-                },
-            });
+        let kind = |id: &Str| self.groups.get(&**id).map(|group| &group.kind);
+        let groups = request.groups.iter().map(|id| match kind(id) {
+            Some(Kind::Classic(group)) => described(id, group),
+            // A group of the other kind isn't one that can be told of here.
+            Some(Kind::Consumer(_)) | None => DescribedGroup {
+                group_id: id.clone(),
+                group_state: Str::from(DEAD),
+                ..Default::default()
+            },
+        });
         DescribeGroupsResponse {
+            groups: groups.collect(),
+            ..Default::default()
+        }
+    }
+
+    /// ConsumerGroupDescribe. What the sender may do with the groups is left out.
+    pub fn consumer_group_describe(
+        &self,
+        request: &ConsumerGroupDescribeRequest,
+    ) -> ConsumerGroupDescribeResponse {
+        let kind = |id: &Str| self.groups.get(&**id).map(|group| &group.kind);
+        let error_code = ErrorCode::GROUP_ID_NOT_FOUND;
+        let groups = request.group_ids.iter().map(|id| match kind(id) {
+            Some(Kind::Consumer(group)) => group.described(&self.directory),
+            Some(Kind::Classic(_)) | None => DescribedConsumerGroup {
+                error_code,
+                error_message: Some(error_code.message().into()),
+                group_id: id.clone(),
+                ..Default::default()
+            },
+        });
+        ConsumerGroupDescribeResponse {
             groups: groups.collect(),
             ..Default::default()
         }
@@ -70,14 +89,14 @@ impl Groups {
         out: &mut Output,
     ) -> DeleteGroupsResponse {
         let results = request.groups_names.iter().map(|id| {
-            let state = self.groups.get(&**id).map(|group| group.members.state());
-            let error_code = match state {
+            let is_empty = self.groups.get(&**id).map(|group| group.kind.is_empty());
+            let error_code = match is_empty {
                 None => ErrorCode::GROUP_ID_NOT_FOUND,
-                Some(State::Empty) => {
+                Some(true) => {
                     self.forget_group(now_ms, id, out);
                     ErrorCode::NONE
                 }
-                Some(_) => ErrorCode::NON_EMPTY_GROUP,
+                Some(false) => ErrorCode::NON_EMPTY_GROUP,
             };
             DeletableGroupResult {
                 group_id: id.clone(),
@@ -97,22 +116,18 @@ impl Groups {
             return;
         };
         group.offsets.forget_all(&id, &mut out.facts);
-        if group.members.is_kept() {
-            let key = Key::Group(id).text();
-            out.facts.push(Fact { key, value: None });
-        }
+        group.kind.forget(&id, &mut out.facts);
         let mut env = Env {
             config: &self.config,
             timers: &mut self.timers,
             out,
             now_ms,
         };
-        group.members.stop(&mut env);
+        group.kind.stop(&mut env);
     }
 }
 
-fn described(id: &Str, group: &Group) -> DescribedGroup {
-    let members = &group.members;
+fn described(id: &Str, members: &ClassicGroup) -> DescribedGroup {
     // While the members come and go, it isn't settled what they will use.
     let protocol = match members.state() {
         State::Stable => members.protocol(),

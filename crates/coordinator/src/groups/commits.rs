@@ -21,8 +21,7 @@ use fletch_wire::messages::{
 };
 use fletch_wire::{ErrorCode, Str};
 
-use super::classic::State;
-use super::{Group, Groups};
+use super::{Group, Groups, Kind};
 use crate::fact::{Fact, Key, Offset, Place, Value};
 use crate::output::Output;
 
@@ -184,7 +183,7 @@ impl Groups {
             out,
             now_ms,
         };
-        group.members.check_commit(
+        group.kind.check_commit(
             &mut env,
             committer.member_id,
             committer.instance_id,
@@ -256,6 +255,15 @@ impl Groups {
             };
         }
         let groups = request.groups.iter().map(|group| {
+            let member = group.member_id.as_deref();
+            if let Err(error_code) = self.check_reader(&group.group_id, member, group.member_epoch)
+            {
+                return OffsetFetchResponseGroup {
+                    group_id: group.group_id.clone(),
+                    error_code,
+                    ..Default::default()
+                };
+            }
             let asked = group.topics.iter().flatten();
             let asked = asked.map(|topic| (&topic.name, &*topic.partition_indexes));
             let all = group.topics.is_none();
@@ -268,6 +276,20 @@ impl Groups {
         OffsetFetchResponse {
             groups: groups.collect(),
             ..Default::default()
+        }
+    }
+
+    /// Whether a member is what it says, if it says something.
+    fn check_reader(
+        &self,
+        group_id: &str,
+        member: Option<&str>,
+        epoch: i32,
+    ) -> Result<(), ErrorCode> {
+        match (self.groups.get(group_id).map(|group| &group.kind), member) {
+            (Some(Kind::Consumer(group)), Some(member)) => group.check_epoch(member, epoch),
+            (Some(Kind::Consumer(group)), None) if epoch >= 0 => group.check_epoch("", epoch),
+            _ => Ok(()),
         }
     }
 
@@ -316,17 +338,20 @@ impl Groups {
             error_code,
             ..Default::default()
         };
-        let Some((id, group)) = self.get_mut(&request.group_id) else {
+        let directory = &self.directory;
+        let found = self.groups.get_key_value(&*request.group_id);
+        let id = found.map(|(id, _)| id.clone());
+        let (Some(id), Some(group)) = (id, self.groups.get_mut(&*request.group_id)) else {
             return refused(ErrorCode::GROUP_ID_NOT_FOUND);
         };
-        if group.members.state() != State::Empty && !group.members.is_of_consumers() {
+        if !group.kind.is_empty() && !group.kind.is_of_consumers() {
             return refused(ErrorCode::NON_EMPTY_GROUP);
         }
         let mut delete = |topic: &Str, partition: i32| {
             if !known(topic, partition) {
                 return ErrorCode::UNKNOWN_TOPIC_OR_PARTITION;
             }
-            if group.members.state() != State::Empty && group.members.reads(topic) {
+            if !group.kind.is_empty() && group.kind.reads(directory, topic) {
                 return ErrorCode::GROUP_SUBSCRIBED_TO_TOPIC;
             }
             let place = Place {
@@ -360,8 +385,9 @@ impl Groups {
         }
     }
 
-    /// Forgets the offsets in a topic that is deleted.
+    /// Says that a topic is deleted: forgets the offsets in it.
     pub fn forget_topic(&mut self, topic: &str, out: &mut Output) {
+        self.directory.remove(topic);
         for (id, group) in &mut self.groups {
             group.offsets.forget_topic(id, topic, &mut out.facts);
         }
@@ -377,22 +403,15 @@ impl Groups {
             let Some(group) = self.groups.get_mut(&id) else {
                 continue;
             };
-            let members = &group.members;
-            let is_old = |topic: &str, offset: &Offset| {
-                if let Some(expires_ms) = offset.expires_ms {
-                    return expires_ms <= now_ms;
-                }
-                let used_ms = match (members.state(), members.protocol_type()) {
-                    // Members may have read on without a commit, as long as there were any.
-                    (State::Empty, Some(_)) => offset.committed_ms.max(members.since_ms()),
-                    (State::Empty, None) => offset.committed_ms,
-                    (State::Stable, _) if !members.reads(topic) => offset.committed_ms,
-                    _ => return false,
-                };
-                used_ms.saturating_add(kept_ms) <= now_ms
+            let (kind, directory) = (&group.kind, &self.directory);
+            let is_old = |topic: &str, offset: &Offset| match offset.expires_ms {
+                Some(expires_ms) => expires_ms <= now_ms,
+                None => kind
+                    .unused_since_ms(directory, topic, offset.committed_ms)
+                    .is_some_and(|since_ms| since_ms.saturating_add(kept_ms) <= now_ms),
             };
             group.offsets.expire(&id, is_old, &mut out.facts);
-            if group.members.is_vacant() && group.offsets.is_empty() {
+            if group.kind.is_vacant() && group.offsets.is_empty() {
                 self.forget_group(now_ms, &id, out);
             }
         }

@@ -3,25 +3,31 @@
 mod admin;
 mod classic;
 mod commits;
+mod consumer;
+mod directory;
+mod kind;
 mod offsets;
 mod subscription;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use fletch_wire::ErrorCode;
 use fletch_wire::messages::leave_group::{MemberIdentity, MemberResponse};
 use fletch_wire::messages::{
-    HeartbeatRequest, HeartbeatResponse, JoinGroupRequest, LeaveGroupRequest, LeaveGroupResponse,
-    SyncGroupRequest,
+    ConsumerGroupHeartbeatRequest, ConsumerGroupHeartbeatResponse, HeartbeatRequest,
+    HeartbeatResponse, JoinGroupRequest, LeaveGroupRequest, LeaveGroupResponse, SyncGroupRequest,
 };
+use fletch_wire::{ErrorCode, Uuid};
 
 use self::classic::{ClassicGroup, join, sync};
 pub use self::commits::Known;
+use self::consumer::{ConsumerGroup, heartbeat};
+use self::directory::{Directory, Topic};
+use self::kind::Kind;
 use self::offsets::Offsets;
 use crate::config::GroupConfig;
-use crate::error::Error;
-use crate::fact::{Fact, GroupFact, Key, Offset, Value};
+use crate::error::{DecodeError, Error};
+use crate::fact::{AnyGroupFact, ConsumerMemberFact, Fact, Key, Offset, Value};
 use crate::output::{Caller, Output};
 use crate::timers::{Timer, Timers};
 
@@ -37,7 +43,7 @@ pub(crate) struct Env<'a> {
 /// A group and its offsets.
 #[derive(Debug)]
 struct Group {
-    members: ClassicGroup,
+    kind: Kind,
     offsets: Offsets,
 }
 
@@ -50,6 +56,7 @@ pub struct Groups {
     config: GroupConfig,
     groups: BTreeMap<Arc<str>, Group>,
     timers: Timers,
+    directory: Directory,
     /// When to look for offsets to forget.
     expiry_ms: Option<i64>,
 }
@@ -57,7 +64,7 @@ pub struct Groups {
 impl Group {
     fn new(id: Arc<str>, now_ms: i64) -> Self {
         Self {
-            members: ClassicGroup::new(id, now_ms),
+            kind: Kind::classic(id, now_ms),
             offsets: Offsets::default(),
         }
     }
@@ -70,6 +77,7 @@ impl Groups {
             config,
             groups: BTreeMap::new(),
             timers: Timers::default(),
+            directory: Directory::default(),
             expiry_ms: None,
         }
     }
@@ -82,6 +90,12 @@ impl Groups {
     pub fn apply(&mut self, key: &str, value: Option<&[u8]>) -> Result<(), Error> {
         match Key::parse(key)? {
             Key::Group(id) => self.apply_group(key, &id, value)?,
+            Key::Member { group, member } => {
+                let fact = value
+                    .map(|value| ConsumerMemberFact::decode(key, value))
+                    .transpose()?;
+                self.apply_member(key, &group, &member, fact)?;
+            }
             Key::Offset(place) => {
                 let offset = value.map(|value| Offset::decode(key, value)).transpose()?;
                 self.apply_offset(None, &place, offset);
@@ -95,21 +109,70 @@ impl Groups {
     }
 
     fn apply_group(&mut self, key: &str, id: &Arc<str>, value: Option<&[u8]>) -> Result<(), Error> {
-        let members = match value {
+        let value_error = |source| Error::Value {
+            key: key.to_owned(),
+            source,
+        };
+        let fact = value
+            .map(|value| AnyGroupFact::decode(key, value))
+            .transpose()?;
+        let classic = match fact {
             None => ClassicGroup::new(id.clone(), 0),
-            Some(value) => {
-                let fact = GroupFact::decode(key, value)?;
-                let restored = ClassicGroup::restored(id.clone(), fact);
-                restored.map_err(|source| Error::Value {
-                    key: key.to_owned(),
-                    source,
-                })?
+            Some(AnyGroupFact::Classic(fact)) => {
+                ClassicGroup::restored(id.clone(), fact).map_err(value_error)?
+            }
+            Some(AnyGroupFact::Consumer(epochs)) => {
+                let group = self.consumer_group(id);
+                group
+                    .into_iter()
+                    .for_each(|group| group.restore_epochs(epochs));
+                return Ok(());
             }
         };
         let new = || Group::new(id.clone(), 0);
-        self.groups.entry(id.clone()).or_insert_with(new).members = members;
+        self.groups.entry(id.clone()).or_insert_with(new).kind = Kind::Classic(Box::new(classic));
         self.forget_if_nothing(id);
         Ok(())
+    }
+
+    fn apply_member(
+        &mut self,
+        key: &str,
+        group: &Arc<str>,
+        member: &Arc<str>,
+        fact: Option<ConsumerMemberFact>,
+    ) -> Result<(), Error> {
+        match fact {
+            Some(fact) if fact.id != *member => Err(Error::Value {
+                key: key.to_owned(),
+                source: DecodeError::Contradiction {
+                    what: "the member has another id",
+                },
+            }),
+            Some(fact) => {
+                if let Some(group) = self.consumer_group(group) {
+                    group.restore_member(fact);
+                }
+                Ok(())
+            }
+            None => {
+                let group = self.groups.get_mut(group);
+                if let Some(group) = group.and_then(|group| group.kind.as_consumer()) {
+                    group.forget_member(member);
+                }
+                Ok(())
+            }
+        }
+    }
+
+    /// The group, made one whose partitions the coordinator assigns.
+    fn consumer_group(&mut self, id: &Arc<str>) -> Option<&mut ConsumerGroup> {
+        let new = || Group::new(id.clone(), 0);
+        let kind = &mut self.groups.entry(id.clone()).or_insert_with(new).kind;
+        if let Kind::Classic(_) = kind {
+            *kind = Kind::consumer(id.clone());
+        }
+        kind.as_consumer()
     }
 
     fn apply_offset(
@@ -133,8 +196,8 @@ impl Groups {
 
     fn forget_if_nothing(&mut self, id: &str) {
         let is_nothing = |group: &Group| {
-            let members = &group.members;
-            members.is_vacant() && !members.is_kept() && group.offsets.is_empty()
+            let kind = &group.kind;
+            kind.is_vacant() && !kind.is_kept() && group.offsets.is_empty()
         };
         if self.groups.get(id).is_some_and(is_nothing) {
             self.groups.remove(id);
@@ -151,7 +214,7 @@ impl Groups {
             now_ms,
         };
         for group in self.groups.values_mut() {
-            group.members.start(&mut env);
+            group.kind.start(&mut env);
         }
         self.expiry_ms = Some(now_ms.saturating_add(self.config.offsets_retention_check_ms));
     }
@@ -166,14 +229,28 @@ impl Groups {
     pub fn tick(&mut self, now_ms: i64, out: &mut Output) {
         while let Some(timer) = self.timers.pop(now_ms) {
             let (Timer::Member { group: id, .. }
+            | Timer::Revocation { group: id, .. }
             | Timer::Join { group: id }
             | Timer::Sync { group: id }) = &timer;
-            self.with(now_ms, out, id, |group, env| match &timer {
-                Timer::Member { member, .. } => {
-                    group.members.member_alarm_came_up(env, member, &timer);
+            self.with(now_ms, out, id, |group, env| {
+                match (&mut group.kind, &timer) {
+                    (Kind::Classic(group), Timer::Member { member, .. }) => {
+                        group.member_alarm_came_up(env, member, &timer);
+                    }
+                    (Kind::Classic(group), Timer::Join { .. }) => {
+                        group.join_alarm_came_up(env, &timer)
+                    }
+                    (Kind::Classic(group), Timer::Sync { .. }) => {
+                        group.sync_alarm_came_up(env, &timer)
+                    }
+                    (
+                        Kind::Consumer(group),
+                        Timer::Member { member, .. } | Timer::Revocation { member, .. },
+                    ) => group.member_alarm_came_up(env, member, &timer),
+                    // Alarms are taken back when a group changes its kind.
+                    (Kind::Classic(_), Timer::Revocation { .. })
+                    | (Kind::Consumer(_), Timer::Join { .. } | Timer::Sync { .. }) => {}
                 }
-                Timer::Join { .. } => group.members.join_alarm_came_up(env, &timer),
-                Timer::Sync { .. } => group.members.sync_alarm_came_up(env, &timer),
             });
         }
         let check_ms = self.config.offsets_retention_check_ms.max(1);
@@ -220,10 +297,21 @@ impl Groups {
             }
             self.create(now_ms, id)?;
         }
-        self.with(now_ms, out, id, |group, env| {
-            group.members.join(env, caller, request);
+        let joined = self.with(now_ms, out, id, |group, env| {
+            if let Kind::Consumer(consumer) = &group.kind
+                && consumer.is_vacant()
+            {
+                consumer.forget(&mut env.out.facts);
+                group.kind = Kind::classic(id.into(), now_ms);
+            }
+            let classic = group.kind.as_classic()?;
+            classic.join(env, caller, request);
+            Some(())
         });
-        Ok(())
+        // Who wants to assign has no place among those for whom the coordinator does.
+        joined
+            .flatten()
+            .ok_or(ErrorCode::INCONSISTENT_GROUP_PROTOCOL)
     }
 
     /// SyncGroup. The answer is, or will be, in an output, by the caller's ticket.
@@ -241,9 +329,11 @@ impl Groups {
             false => ErrorCode::UNKNOWN_MEMBER_ID,
         };
         let synced = self.with(now_ms, out, id, |group, env| {
-            group.members.sync(env, call, request);
+            let classic = group.kind.as_classic()?;
+            classic.sync(env, call, request);
+            Some(())
         });
-        if synced.is_none() {
+        if synced.flatten().is_none() {
             out.synced(call, sync::refusal(error));
         }
     }
@@ -258,9 +348,12 @@ impl Groups {
         let id = &*request.group_id;
         let error_code = match id.is_empty() {
             true => Some(ErrorCode::INVALID_GROUP_ID),
-            false => self.with(now_ms, out, id, |group, env| {
-                group.members.heartbeat(env, request)
-            }),
+            false => self
+                .with(now_ms, out, id, |group, env| {
+                    let classic = group.kind.as_classic()?;
+                    Some(classic.heartbeat(env, request))
+                })
+                .flatten(),
         };
         HeartbeatResponse {
             error_code: error_code.unwrap_or(ErrorCode::UNKNOWN_MEMBER_ID),
@@ -284,8 +377,11 @@ impl Groups {
             };
         }
         let mut leave = |who: &MemberIdentity| {
-            let left = self.with(now_ms, out, id, |group, env| group.members.leave(env, who));
-            left.unwrap_or(ErrorCode::UNKNOWN_MEMBER_ID)
+            let left = self.with(now_ms, out, id, |group, env| {
+                let classic = group.kind.as_classic()?;
+                Some(classic.leave(env, who))
+            });
+            left.flatten().unwrap_or(ErrorCode::UNKNOWN_MEMBER_ID)
         };
         if version < 3 {
             let error_code = leave(&MemberIdentity {
@@ -307,6 +403,68 @@ impl Groups {
             members: members.collect(),
             ..Default::default()
         }
+    }
+
+    /// ConsumerGroupHeartbeat. The topics that there are must have been put
+    /// ([`Groups::put_topic`]).
+    pub fn consumer_group_heartbeat(
+        &mut self,
+        now_ms: i64,
+        caller: &Caller,
+        request: &ConsumerGroupHeartbeatRequest,
+        out: &mut Output,
+    ) -> ConsumerGroupHeartbeatResponse {
+        let answer = self.try_consumer_heartbeat(now_ms, caller, request, out);
+        answer.unwrap_or_else(|error_code| ConsumerGroupHeartbeatResponse {
+            error_code,
+            error_message: Some(error_code.message().into()),
+            ..Default::default()
+        })
+    }
+
+    fn try_consumer_heartbeat(
+        &mut self,
+        now_ms: i64,
+        caller: &Caller,
+        request: &ConsumerGroupHeartbeatRequest,
+        out: &mut Output,
+    ) -> Result<ConsumerGroupHeartbeatResponse, ErrorCode> {
+        heartbeat::check(
+            caller.version,
+            request,
+            self.config.consumer_member_bytes_max,
+        )?;
+        let id: Arc<str> = Arc::from(&*request.group_id);
+        let not_found = ErrorCode::GROUP_ID_NOT_FOUND;
+        if !self.groups.contains_key(&id) {
+            if request.member_epoch != heartbeat::JOIN {
+                return Err(not_found);
+            }
+            self.create(now_ms, &id)?;
+        }
+        let group = self.groups.get_mut(&id).ok_or(not_found)?;
+        let mut env = Env {
+            config: &self.config,
+            timers: &mut self.timers,
+            out,
+            now_ms,
+        };
+        if let Kind::Classic(classic) = &mut group.kind {
+            if request.member_epoch != heartbeat::JOIN || !classic.is_vacant() {
+                return Err(not_found);
+            }
+            classic.stop(&mut env);
+            group.kind = Kind::consumer(id.clone());
+        }
+        let consumer = group.kind.as_consumer().ok_or(not_found)?;
+        consumer.heartbeat(&mut env, caller, request, &self.directory)
+    }
+
+    /// Says that there is a topic, or that it has another number of partitions. Groups whose
+    /// partitions the coordinator assigns look at it with the next heartbeat. All topics are to be
+    /// put after a restart.
+    pub fn put_topic(&mut self, name: &str, id: Uuid, partitions: i32) {
+        self.directory.put(name, Topic { id, partitions });
     }
 
     fn create(&mut self, now_ms: i64, id: &str) -> Result<(), ErrorCode> {
@@ -342,9 +500,7 @@ impl Groups {
     pub fn facts(&self) -> Vec<Fact> {
         let mut facts = Vec::new();
         for (id, group) in &self.groups {
-            if group.members.is_kept() {
-                facts.push(group.members.fact());
-            }
+            group.kind.facts(&mut facts);
             group.offsets.facts(id, &mut facts);
         }
         facts

@@ -28,11 +28,11 @@ use self::member::Member;
 use super::Env;
 use super::subscription;
 use crate::error::DecodeError;
-use crate::fact::{Fact, GroupFact, Key, Value};
+use crate::fact::{AnyGroupFact, Fact, GroupFact, Key, Value};
 use crate::timers::{Alarm, Timer};
 
 /// What kind of protocol the consumers' groups have.
-const CONSUMER: &str = "consumer";
+pub(crate) const CONSUMER: &str = "consumer";
 
 /// Where a group is in its rebalance.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -188,7 +188,7 @@ impl ClassicGroup {
         };
         Fact {
             key: Key::Group(self.id.clone()).text(),
-            value: Some(fact.encode()),
+            value: Some(AnyGroupFact::Classic(fact).encode()),
         }
     }
 
