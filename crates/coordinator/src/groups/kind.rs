@@ -125,10 +125,10 @@ impl Kind {
         }
     }
 
-    pub(crate) fn start(&mut self, env: &mut Env) {
+    pub(crate) fn start(&mut self, env: &mut Env, directory: &Directory) {
         match self {
             Self::Classic(group) => group.start(env),
-            Self::Consumer(group) => group.start(env),
+            Self::Consumer(group) => group.start(env, directory),
         }
     }
 

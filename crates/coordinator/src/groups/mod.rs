@@ -204,7 +204,8 @@ impl Groups {
         }
     }
 
-    /// Begins, after all facts are applied: the members have a session from now on to be heard of.
+    /// Begins, after all facts are applied and all topics put: the members have a session from now on
+    /// to be heard of.
     pub fn start(&mut self, now_ms: i64) {
         let mut out = Output::default();
         let mut env = Env {
@@ -214,7 +215,7 @@ impl Groups {
             now_ms,
         };
         for group in self.groups.values_mut() {
-            group.kind.start(&mut env);
+            group.kind.start(&mut env, &self.directory);
         }
         self.expiry_ms = Some(now_ms.saturating_add(self.config.offsets_retention_check_ms));
     }

@@ -88,7 +88,10 @@ impl ConsumerGroup {
     }
 
     /// Begins the sessions of the members that were restored.
-    pub(crate) fn start(&mut self, env: &mut Env) {
+    pub(crate) fn start(&mut self, env: &mut Env, directory: &Directory) {
+        self.members
+            .values_mut()
+            .for_each(|member| member.resolve(directory));
         let ids: Vec<Arc<str>> = self.members.keys().cloned().collect();
         for id in ids {
             self.heard_of(env, &id);
