@@ -770,3 +770,52 @@ fn there_are_only_so_many_groups_and_ids_to_join_with() {
         ErrorCode::MEMBER_ID_REQUIRED
     );
 }
+
+/// What a cooperative consumer says of itself: its topics, and the partitions it goes on owning.
+fn cooperative(id: &str, owned: &[u8]) -> JoinGroupRequest {
+    let mut metadata = subscription(&["read"]);
+    metadata.extend(owned);
+    let mut request = join_request(id);
+    request.protocols = vec![protocol("cooperative-sticky", &metadata)];
+    request
+}
+
+#[test]
+fn a_cooperative_group_rebalances_twice_while_its_members_go_on() {
+    let mut world = world();
+    let ticket = world.join(3, &cooperative("", &[]));
+    let first = world.joined(ticket).unwrap().member_id;
+    world.assign(std::slice::from_ref(&first), 1);
+
+    // The second one comes; the first joins with all it owns, and doesn't stop to commit.
+    let newest = world.join(3, &cooperative("", &[]));
+    let rebalance = ErrorCode::REBALANCE_IN_PROGRESS;
+    assert_eq!(world.heartbeat(&heartbeat_request(&first, 1)), rebalance);
+    assert_eq!(world.commit(&commit_request(&first, 1, 5)), ErrorCode::NONE);
+    let ticket = world.join(3, &cooperative(&first, &[0, 1]));
+    let second = world.joined(newest).unwrap().member_id;
+    let members = world.joined(ticket).unwrap().members;
+    let of_first = members.iter().find(|member| member.member_id == first);
+    assert!(
+        of_first.unwrap().metadata.ends_with(&[0, 1]),
+        "the leader sees what it owns"
+    );
+    let both = [first.clone(), second.clone()];
+    world.assign(&both, 2);
+
+    // It has given up what it was to, and joins once more by itself: that is a rebalance, too.
+    let ticket = world.join(3, &cooperative(&first, &[0]));
+    assert_eq!(world.joined(ticket), None);
+    assert_eq!(world.heartbeat(&heartbeat_request(&second, 2)), rebalance);
+    assert_eq!(
+        world.commit(&commit_request(&second, 2, 6)),
+        ErrorCode::NONE
+    );
+    world.join(3, &cooperative(&second, &[]));
+    assert_eq!(world.joined(ticket).unwrap().generation_id, 3);
+    world.assign(&both, 3);
+    assert_eq!(
+        (world.state().as_str(), world.fetch("read", 0)),
+        ("Stable", 6)
+    );
+}
