@@ -2,9 +2,7 @@
 
 use fletch_wire::messages::ApiVersionsResponse;
 use fletch_wire::messages::api_versions::ApiVersion;
-use fletch_wire::{
-    ApiKey, Error as WireError, ErrorCode, RequestBody, RequestHeader, ResponseBody, Versions,
-};
+use fletch_wire::{ApiKey, Error as WireError, ErrorCode, RequestBody, ResponseBody, Versions};
 
 use crate::connection::memory::Reserved;
 use crate::handlers::{
@@ -64,30 +62,40 @@ pub(crate) async fn answer(context: &Context<'_>, request: RequestBody) -> Answe
             .await
             .response
             .into(),
-        // The codec knows more than is served, and whoever reads requests asks `serves` first.
+        // The codec knows more than is served; whoever reads requests has them looked at by `refuse`.
         request => unreachable!("{} is served by no handler", request.key()),
     }
 }
 
 /// Whether a version of an API is served.
-pub(crate) fn serves(key: ApiKey, version: i16) -> bool {
+fn serves(key: ApiKey, version: i16) -> bool {
     SERVED
         .iter()
         .any(|(served, versions)| *served == key && versions.contains(version))
 }
 
-/// Why a request that could be decoded closes its connection.
-pub(crate) fn not_served(header: &RequestHeader) -> WireError {
+/// Why a request closes its connection before anything else of it is read: nothing serves it. The
+/// frame is without its length. ApiVersions is answered in any version.
+pub(crate) fn refuse(frame: &[u8]) -> Option<WireError> {
+    let (key, rest) = frame.split_first_chunk()?;
+    let (version, rest) = rest.split_first_chunk()?;
+    let (key, version) = (
+        ApiKey(i16::from_be_bytes(*key)),
+        i16::from_be_bytes(*version),
+    );
+    if key == ApiKey::API_VERSIONS || serves(key, version) {
+        return None;
+    }
     let known = SERVED
         .iter()
-        .find(|(key, _)| *key == header.api_key)
+        .find(|(served, _)| *served == key)
         .map_or(Versions::NONE, |(_, versions)| *versions);
-    WireError::UnknownRequest {
-        key: header.api_key,
-        version: header.api_version,
-        correlation_id: header.correlation_id,
+    Some(WireError::UnknownRequest {
+        key,
+        version,
+        correlation_id: i32::from_be_bytes(*rest.first_chunk()?),
         known,
-    }
+    })
 }
 
 /// The answer to ApiVersions in a version from the future: which it should have been (KIP-511).

@@ -141,14 +141,15 @@ pub(crate) async fn serve(
     let local = socket.local_addr().unwrap_or(peer);
     // An answer is small and complete: waiting to fill a packet only delays it.
     let _ = socket.set_nodelay(true);
-    let (reader, writer) = socket.into_split();
+    let (mut reader, mut writer) = socket.into_split();
     let connection = Connection {
         broker: &broker,
         local,
         closing: stopping.child_token(),
     };
     broker.metrics.connections.increment(1.0);
-    let closed = connection.run(reader, writer).await;
+    // The socket is closed last: who sees it closed finds it counted.
+    let closed = connection.run(&mut reader, &mut writer).await;
     broker.metrics.connections.decrement(1.0);
     metrics::counter!("kafka_connections_closed", "reason" => closed.reason()).increment(1);
     if closed.is_remarkable() {
@@ -251,6 +252,9 @@ impl Connection<'_> {
                     .grow(&mut reserved, frame.len())
                     .await;
                 let (arrived, frame_bytes) = (Instant::now(), frame.len());
+                if let Some(refused) = dispatch::refuse(&frame) {
+                    return Closed::Request(refused);
+                }
                 let (header, work) = match decode_request(frame, &self.broker.limits) {
                     Ok((header, RequestBody::Produce(request))) => {
                         // Produce may overtake nothing but the wait of the Produce before it.
@@ -259,13 +263,10 @@ impl Connection<'_> {
                             produce::submit(&self.context(&header, frame_bytes), request).await;
                         (header, Work::Produce(in_flight))
                     }
-                    Ok((header, request))
-                        if dispatch::serves(header.api_key, header.api_version) =>
-                    {
+                    Ok((header, request)) => {
                         progress.call_begins();
                         (header, Work::Call(Box::new(request)))
                     }
-                    Ok((header, _)) => return Closed::Request(dispatch::not_served(&header)),
                     Err(WireError::UnknownRequest {
                         key: key @ ApiKey::API_VERSIONS,
                         version,
