@@ -10,6 +10,7 @@ use tokio::sync::Mutex;
 
 use crate::config::{BindAddress, Config};
 use crate::connection::memory::Budget;
+use crate::groups::Coordinator;
 use crate::telemetry::Metrics;
 
 /// This broker, which is the whole cluster: leader of every partition, controller, coordinator.
@@ -25,6 +26,8 @@ const REQUEST_VECTORS_BYTES_MAX: usize = 16 << 20;
 pub(crate) struct Broker {
     pub(crate) config: Config,
     pub(crate) store: Store,
+    /// The consumer groups.
+    pub(crate) groups: Arc<Coordinator>,
     pub(crate) metrics: Metrics,
     /// Bounds on decoding requests.
     pub(crate) limits: Limits,
@@ -72,7 +75,7 @@ pub(crate) enum CreateError {
 }
 
 impl Broker {
-    pub(crate) fn new(config: Config, store: Store, port: u16) -> Self {
+    pub(crate) fn new(config: Config, store: Store, groups: Arc<Coordinator>, port: u16) -> Self {
         Self {
             limits: Limits {
                 frame_bytes_max: usize::try_from(config.kafka.request_bytes_max)
@@ -89,6 +92,7 @@ impl Broker {
             metrics: Metrics::new(),
             config,
             store,
+            groups,
             port,
             creating: Mutex::new(()),
         }
@@ -123,6 +127,12 @@ impl Broker {
     /// The topic of an id.
     pub(crate) fn topic_by_id(&self, id: Uuid) -> Option<Arc<Topic>> {
         self.store.topic_by_id(id)
+    }
+
+    /// Whether there is such a partition.
+    pub(crate) fn has_partition(&self, topic: &str, partition: i32) -> bool {
+        self.topic(topic)
+            .is_some_and(|topic| (0..topic.partitions).contains(&partition))
     }
 
     /// Creates a topic, within the configured limits. It can be written to when this returns.

@@ -6,8 +6,10 @@ use fletch_wire::{ApiKey, Error as WireError, ErrorCode, RequestBody, ResponseBo
 
 use crate::connection::memory::Reserved;
 use crate::handlers::{
-    Context, api_versions, create_topics, delete_topics, describe_cluster, describe_configs, fetch,
-    find_coordinator, init_producer_id, list_offsets, metadata, produce,
+    Context, api_versions, create_topics, delete_groups, delete_topics, describe_cluster,
+    describe_configs, describe_groups, fetch, find_coordinator, heartbeat, init_producer_id,
+    join_group, leave_group, list_groups, list_offsets, metadata, offset_commit, offset_delete,
+    offset_fetch, produce, sync_group,
 };
 
 /// What is served, in the order of the keys.
@@ -16,12 +18,22 @@ pub(crate) const SERVED: &[(ApiKey, Versions)] = &[
     (ApiKey::FETCH, Versions::parse("4-17")),
     (ApiKey::LIST_OFFSETS, Versions::parse("1-10")),
     (ApiKey::METADATA, Versions::parse("0-13")),
+    (ApiKey::OFFSET_COMMIT, Versions::parse("0-9")),
+    (ApiKey::OFFSET_FETCH, Versions::parse("0-9")),
     (ApiKey::FIND_COORDINATOR, Versions::parse("0-6")),
+    (ApiKey::JOIN_GROUP, Versions::parse("0-9")),
+    (ApiKey::HEARTBEAT, Versions::parse("0-4")),
+    (ApiKey::LEAVE_GROUP, Versions::parse("0-5")),
+    (ApiKey::SYNC_GROUP, Versions::parse("0-5")),
+    (ApiKey::DESCRIBE_GROUPS, Versions::parse("0-5")),
+    (ApiKey::LIST_GROUPS, Versions::parse("0-5")),
     (ApiKey::API_VERSIONS, Versions::parse("0-4")),
     (ApiKey::CREATE_TOPICS, Versions::parse("0-7")),
     (ApiKey::DELETE_TOPICS, Versions::parse("0-6")),
     (ApiKey::INIT_PRODUCER_ID, Versions::parse("0-5")),
     (ApiKey::DESCRIBE_CONFIGS, Versions::parse("0-4")),
+    (ApiKey::DELETE_GROUPS, Versions::parse("0-2")),
+    (ApiKey::OFFSET_DELETE, Versions::parse("0")),
     (ApiKey::DESCRIBE_CLUSTER, Versions::parse("0-1")),
 ];
 
@@ -46,22 +58,34 @@ pub(crate) async fn answer(context: &Context<'_>, request: RequestBody) -> Answe
     match request {
         RequestBody::ApiVersions(request) => api_versions::handle(context, &request).into(),
         RequestBody::CreateTopics(request) => create_topics::handle(context, request).await.into(),
+        RequestBody::DeleteGroups(request) => delete_groups::handle(context, request).await.into(),
         RequestBody::DeleteTopics(request) => delete_topics::handle(context, request).await.into(),
         RequestBody::DescribeCluster(request) => describe_cluster::handle(context, &request).into(),
         RequestBody::DescribeConfigs(request) => describe_configs::handle(context, request).into(),
+        RequestBody::DescribeGroups(request) => {
+            describe_groups::handle(context, request).await.into()
+        }
         RequestBody::Fetch(request) => fetch::handle(context, request).await,
         RequestBody::FindCoordinator(request) => find_coordinator::handle(context, request).into(),
+        RequestBody::Heartbeat(request) => heartbeat::handle(context, request).await.into(),
         RequestBody::InitProducerId(request) => {
             init_producer_id::handle(context, request).await.into()
         }
+        RequestBody::JoinGroup(request) => join_group::handle(context, request).await.into(),
+        RequestBody::LeaveGroup(request) => leave_group::handle(context, request).await.into(),
+        RequestBody::ListGroups(request) => list_groups::handle(context, request).await.into(),
         RequestBody::ListOffsets(request) => list_offsets::handle(context, request).await.into(),
         RequestBody::Metadata(request) => metadata::handle(context, request).await.into(),
+        RequestBody::OffsetCommit(request) => offset_commit::handle(context, request).await.into(),
+        RequestBody::OffsetDelete(request) => offset_delete::handle(context, request).await.into(),
+        RequestBody::OffsetFetch(request) => offset_fetch::handle(context, request).await.into(),
         RequestBody::Produce(request) => produce::submit(context, request)
             .await
             .finish(context)
             .await
             .response
             .into(),
+        RequestBody::SyncGroup(request) => sync_group::handle(context, request).await.into(),
         // The codec knows more than is served; whoever reads requests has them looked at by `refuse`.
         request => unreachable!("{} is served by no handler", request.key()),
     }

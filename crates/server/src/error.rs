@@ -42,6 +42,9 @@ pub enum ServerError {
     /// The outside registry can't be asked as configured.
     #[error("the outside registry can't be used: {0}")]
     RegistryClient(#[from] RegistryError),
+    /// What the log has of consumer groups isn't understood.
+    #[error("the consumer groups can't be restored: {0}")]
+    Groups(#[from] fletch_coordinator::Error),
     /// The tables can't be kept.
     #[error("the tables can't be kept: {0}")]
     Tables(#[from] TableError),

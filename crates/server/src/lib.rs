@@ -12,6 +12,7 @@ pub mod config;
 mod connection;
 mod dispatch;
 mod error;
+mod groups;
 mod handlers;
 mod kafka;
 mod listener;

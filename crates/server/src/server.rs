@@ -19,6 +19,7 @@ use crate::admin::{self, Admin};
 use crate::broker::{Broker, now_ms};
 use crate::config::Config;
 use crate::error::ServerError;
+use crate::groups::Coordinator;
 use crate::kafka;
 use crate::listener::Listener;
 use crate::registry::{LogJournal, Schemas};
@@ -43,6 +44,7 @@ pub struct Running {
     tables: Option<Tables>,
     admin: Arc<Admin>,
     kafka: Part,
+    groups: Part,
     registry: Part,
     http: Part,
     background: CancellationToken,
@@ -111,7 +113,9 @@ impl Server {
         };
         let timeout = Duration::from_millis(config.shutdown.timeout_ms);
         let port = kafka.as_ref().map_or(config.kafka.port, Listener::port);
-        let broker = Arc::new(Broker::new(config, store.clone(), port));
+        let (coordinator, keeper) = Coordinator::restore(&store, &config)?;
+        let groups = Part::of(|stop| keeper.keep(stop));
+        let broker = Arc::new(Broker::new(config, store.clone(), coordinator, port));
         let admin = Arc::new(Admin {
             broker: Arc::clone(&broker),
             recorder,
@@ -153,6 +157,7 @@ impl Server {
             tables,
             admin,
             kafka,
+            groups,
             registry,
             http,
             background,
@@ -189,6 +194,8 @@ impl Running {
         // Half of the time is the clients'; the log needs the rest.
         let clients_deadline = Instant::now() + self.timeout / 2;
         self.kafka.stop("kafka", clients_deadline).await;
+        // After the clients, whose last answers wait for what it keeps.
+        self.groups.stop("groups", clients_deadline).await;
         self.registry.stop("registry", clients_deadline).await;
         if let Some(tables) = &self.tables {
             let up_to_date = commit_tables(&self.store, tables);

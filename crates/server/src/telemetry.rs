@@ -132,6 +132,18 @@ pub const METRICS: &[Metric] = &[
         "Kafka connections closed, by reason.",
     ),
     metric(
+        "kafka_group_generations",
+        MetricKind::Counter,
+        &[],
+        "Rebalances of consumer groups that ended in a generation with members.",
+    ),
+    metric(
+        "kafka_group_waiting_members",
+        MetricKind::Gauge,
+        &[],
+        "Members of consumer groups that wait for a rebalance, in JoinGroup or SyncGroup.",
+    ),
+    metric(
         "kafka_log_flush_duration_seconds",
         SECONDS,
         &[],

@@ -6,6 +6,7 @@
 
 mod bounded;
 mod examples;
+mod groups;
 mod install;
 mod matrix;
 mod pages;

@@ -3,6 +3,8 @@
 use std::fs;
 use std::path::PathBuf;
 
+use tempfile::TempDir;
+
 use crate::support;
 use crate::workload::PARTITIONS;
 
@@ -18,7 +20,12 @@ pub(crate) struct Server {
 
 impl Server {
     pub(crate) fn start() -> Self {
-        let process = support::Server::start(&["--topics-partitions", &PARTITIONS.to_string()]);
+        Self::start_in(support::folder())
+    }
+
+    fn start_in(folder: TempDir) -> Self {
+        let partitions = PARTITIONS.to_string();
+        let process = support::Server::start_in(folder, &["--topics-partitions", &partitions]);
         let addresses = fs::read(process.data().join("addresses.json")).expect("its addresses");
         let addresses: serde_json::Value = serde_json::from_slice(&addresses).expect("JSON");
         Self {
@@ -26,6 +33,11 @@ impl Server {
             registry: addresses["registry"].as_str().expect("a URL").to_owned(),
             process,
         }
+    }
+
+    /// Kills it without warning, and starts another in its place, at other addresses.
+    pub(crate) fn killed_and_started(self) -> Self {
+        Self::start_in(self.process.kill())
     }
 
     /// A folder of the test's own, above the server's data.

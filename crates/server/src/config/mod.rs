@@ -110,6 +110,25 @@ sections! {
         request_timeout_ms: u64 = 30_000, Kind::integer(100, DAY_MS, "milliseconds");
         /// How long a client may leave its answers unread.
         write_timeout_ms: u64 = 30_000, Kind::integer(100, DAY_MS, "milliseconds");
+        /// Consumer groups that may exist; one more is refused.
+        groups_max: u64 = 10_000, Kind::integer(1, 1_000_000, "groups");
+        /// Members of one consumer group; one more is refused.
+        group_members_max: u64 = 1_000, Kind::integer(1, 100_000, "members");
+        /// What the members of one consumer group may keep: ids, subscriptions, assignments. Half a
+        /// segment of the log (`store.segment_bytes`) at most, whatever is set.
+        group_bytes_max: u64 = 4 * MIB, Kind::integer(KIB, GIB, "bytes");
+        /// The shortest session timeout a member of a consumer group may ask for.
+        group_session_timeout_ms_min: u64 = 6_000, Kind::integer(1, DAY_MS, "milliseconds");
+        /// The longest session timeout a member of a consumer group may ask for.
+        group_session_timeout_ms_max: u64 = 1_800_000, Kind::integer(1, DAY_MS, "milliseconds");
+        /// How long an empty consumer group waits, after its first member, for more to join.
+        group_initial_rebalance_delay_ms: u64 = 3_000, Kind::integer(0, DAY_MS, "milliseconds");
+        /// Offsets that one consumer group may have committed.
+        group_offsets_max: u64 = 100_000, Kind::integer(1, 10_000_000, "offsets");
+        /// The longest text that a consumer may keep with an offset.
+        offset_metadata_bytes_max: u64 = 4 * KIB, Kind::integer(0, 32 * KIB, "bytes");
+        /// How long the offsets of a consumer group are kept after its last member has left.
+        offsets_retention_ms: u64 = 7 * DAY_MS, Kind::integer(1, 3_650 * DAY_MS, "milliseconds");
     }
 
     /// The schema registry: the embedded one, or an outside one.
@@ -217,6 +236,12 @@ impl Config {
             return Err(format!(
                 "kafka.requests_memory_bytes_max = {} can't hold one request of kafka.request_bytes_max = {}",
                 kafka.requests_memory_bytes_max, kafka.request_bytes_max
+            ));
+        }
+        if kafka.group_session_timeout_ms_min > kafka.group_session_timeout_ms_max {
+            return Err(format!(
+                "kafka.group_session_timeout_ms_min = {} is more than kafka.group_session_timeout_ms_max = {}",
+                kafka.group_session_timeout_ms_min, kafka.group_session_timeout_ms_max
             ));
         }
         if self.table.warehouse.is_none() {

@@ -145,6 +145,7 @@ pub(crate) async fn serve(
     let connection = Connection {
         broker: &broker,
         local,
+        peer,
         closing: stopping.child_token(),
     };
     broker.metrics.connections.increment(1.0);
@@ -162,6 +163,7 @@ pub(crate) async fn serve(
 struct Connection<'a> {
     broker: &'a Broker,
     local: SocketAddr,
+    peer: SocketAddr,
     /// Cancelled when the server stops, or when this client has closed its side.
     closing: CancellationToken,
 }
@@ -403,6 +405,7 @@ impl Connection<'_> {
         Context {
             broker: self.broker,
             local: self.local,
+            peer: self.peer,
             header,
             frame_bytes,
             closing: &self.closing,

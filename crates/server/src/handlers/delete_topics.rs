@@ -87,6 +87,7 @@ async fn delete(
     match context.broker.store.delete_topic(&topic.name).await {
         Ok(_) => {
             info!(topic = %topic.name, "topic deleted on request");
+            context.broker.groups.forget_topic(&topic.name);
             DeletableTopicResult {
                 name: Some(topic.name.as_str().into()),
                 topic_id: topic.id,

@@ -9,21 +9,33 @@ use crate::broker::{Broker, CreateError, Endpoint, LEADER_EPOCH};
 
 pub(crate) mod api_versions;
 pub(crate) mod create_topics;
+pub(crate) mod delete_groups;
 pub(crate) mod delete_topics;
 pub(crate) mod describe_cluster;
 pub(crate) mod describe_configs;
+pub(crate) mod describe_groups;
 pub(crate) mod fetch;
 pub(crate) mod find_coordinator;
+pub(crate) mod heartbeat;
 pub(crate) mod init_producer_id;
+pub(crate) mod join_group;
+pub(crate) mod leave_group;
+pub(crate) mod list_groups;
 pub(crate) mod list_offsets;
 pub(crate) mod metadata;
+pub(crate) mod offset_commit;
+pub(crate) mod offset_delete;
+pub(crate) mod offset_fetch;
 pub(crate) mod produce;
+pub(crate) mod sync_group;
 
 /// Who asks, and how.
 pub(crate) struct Context<'a> {
     pub(crate) broker: &'a Broker,
     /// The address at which the client reached us.
     pub(crate) local: SocketAddr,
+    /// The client's own address.
+    pub(crate) peer: SocketAddr,
     /// The request's header.
     pub(crate) header: &'a RequestHeader,
     /// The size of the request's frame, which everything decoded from it keeps in memory.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use uuid::Uuid;
 
-use super::Store;
+use super::{Store, settle};
 use crate::error::StoreError;
 use crate::log::entry::Entry;
 use crate::state::Outcome;
@@ -107,12 +107,28 @@ impl Store {
         key: &str,
         value: Option<Bytes>,
     ) -> Result<(), StoreError> {
+        self.queue_note(room, key, value).await?.await
+    }
+
+    /// Queues a note for the log, like [`Store::put_note`], but waits only for room in the queue.
+    /// What is given back waits until the note is durable. Notes become durable in the order in
+    /// which they were queued, whether or not anybody waits.
+    ///
+    /// # Errors
+    /// When the store is not writable, or the note does not fit a segment.
+    pub async fn queue_note(
+        &self,
+        room: &str,
+        key: &str,
+        value: Option<Bytes>,
+    ) -> Result<impl Future<Output = Result<(), StoreError>> + Send + use<>, StoreError> {
         let entry = Entry::NotePut {
             room: room.to_owned(),
             key: key.to_owned(),
             value,
         };
-        self.change(entry).await.map(drop)
+        let answer = self.enqueue(entry, 0).await?;
+        Ok(async move { settle(answer.await).map(drop) })
     }
 
     /// A room's notes, by key.

@@ -1,0 +1,77 @@
+//! Consumer groups, by each client's own consumer: members read all, share the partitions, leave,
+//! commit; then the server is killed, and a new member goes on where the group had committed.
+
+use std::process::Command;
+use std::time::Duration;
+
+use crate::install::Missing;
+use crate::matrix::skip;
+use crate::server::Server;
+use crate::{bounded, java, node_script, python_script};
+
+const LIMIT: Duration = Duration::from_secs(120);
+
+fn check(name: &str, command: fn() -> Result<Command, Missing>) {
+    if let Err(missing) = command() {
+        return skip(name, &missing);
+    }
+    let mut server = Server::start();
+    for part in ["before", "after"] {
+        let mut command = match command() {
+            Ok(command) => command,
+            Err(missing) => return skip(name, &missing),
+        };
+        command.args(["--bootstrap", &server.kafka, "--part", part]);
+        match bounded::run(&mut command, LIMIT) {
+            Ok(printed) => print!("{printed}"),
+            Err(reason) => server.fail(&format!("{part} the server was killed: {reason}")),
+        }
+        if part == "before" {
+            server = server.killed_and_started();
+        }
+    }
+    server.stop();
+}
+
+#[test]
+fn groups_confluent_kafka() {
+    check("groups_confluent_kafka", || {
+        python_script("python", "groups_confluent_kafka.py")
+    });
+}
+
+#[test]
+fn groups_kafka_python_2() {
+    check("groups_kafka_python_2", || {
+        python_script("kafka-python-2", "groups_kafka_python.py")
+    });
+}
+
+#[test]
+fn groups_kafka_python_3() {
+    check("groups_kafka_python_3", || {
+        python_script("python", "groups_kafka_python.py")
+    });
+}
+
+#[test]
+fn groups_aiokafka() {
+    check("groups_aiokafka", || {
+        python_script("python", "groups_aiokafka.py")
+    });
+}
+
+#[test]
+fn groups_kafkajs() {
+    check("groups_kafkajs", || node_script("groups.js"));
+}
+
+#[test]
+fn groups_java_3() {
+    check("groups_java_3", || java("kafka-3", "Consume"));
+}
+
+#[test]
+fn groups_java_4() {
+    check("groups_java_4", || java("kafka-4", "Consume"));
+}

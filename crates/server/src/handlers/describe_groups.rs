@@ -1,0 +1,40 @@
+//! DescribeGroups: the members of groups, and what they are assigned.
+
+use std::collections::HashSet;
+
+use fletch_wire::ErrorCode;
+use fletch_wire::messages::describe_groups::DescribedGroup;
+use fletch_wire::messages::{DescribeGroupsRequest, DescribeGroupsResponse};
+
+use super::Context;
+
+pub(crate) async fn handle(
+    context: &Context<'_>,
+    mut request: DescribeGroupsRequest,
+) -> DescribeGroupsResponse {
+    let groups = &context.broker.groups;
+    // A group that is asked for again and again would make a small question's answer large.
+    let mut seen = HashSet::new();
+    request.groups.retain(|group| seen.insert(group.clone()));
+    let answer = groups
+        .ask(|groups, _, _| groups.describe_groups(&request))
+        .await
+        .unwrap_or_else(|_| refused(&request, ErrorCode::COORDINATOR_NOT_AVAILABLE));
+    for group in &answer.groups {
+        context.count(group.error_code);
+    }
+    answer
+}
+
+/// The same error for every group.
+fn refused(request: &DescribeGroupsRequest, error_code: ErrorCode) -> DescribeGroupsResponse {
+    let groups = request.groups.iter().map(|group| DescribedGroup {
+        error_code,
+        group_id: group.clone(),
+        ..Default::default()
+    });
+    DescribeGroupsResponse {
+        groups: groups.collect(),
+        ..Default::default()
+    }
+}
