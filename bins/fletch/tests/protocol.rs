@@ -55,14 +55,19 @@ fn list(client: &mut Client, topic: &str, timestamp: i64) -> (ErrorCode, i64, i6
 fn every_version_that_is_advertised_is_answered() {
     let server = Server::start(&[]);
     let apis = served(&mut server.client());
-    assert_eq!(apis.len(), 11);
+    assert_eq!(apis.len(), 21);
     for api in apis {
         for version in api.min_version..=api.max_version {
             let mut client = server.client();
             let key = ApiKey(api.api_key);
             let header = RequestHeader::new(key, version, 7);
             client
-                .write(&default_request(key).encode(&header).unwrap().into_bytes())
+                .write(
+                    &default_request(key, version)
+                        .encode(&header)
+                        .unwrap()
+                        .into_bytes(),
+                )
                 .unwrap();
             let frame = client
                 .read_frame()
@@ -74,7 +79,7 @@ fn every_version_that_is_advertised_is_answered() {
     }
 }
 
-fn default_request(key: ApiKey) -> RequestBody {
+fn default_request(key: ApiKey, version: i16) -> RequestBody {
     use fletch_wire::messages::*;
     match key {
         ApiKey::PRODUCE => ProduceRequest {
@@ -95,6 +100,20 @@ fn default_request(key: ApiKey) -> RequestBody {
         ApiKey::DELETE_TOPICS => DeleteTopicsRequest::default().into(),
         ApiKey::INIT_PRODUCER_ID => InitProducerIdRequest::default().into(),
         ApiKey::DESCRIBE_CONFIGS => DescribeConfigsRequest::default().into(),
+        ApiKey::OFFSET_COMMIT => OffsetCommitRequest::default().into(),
+        ApiKey::OFFSET_FETCH => OffsetFetchRequest {
+            topics: (version < 8).then(Vec::new),
+            ..Default::default()
+        }
+        .into(),
+        ApiKey::JOIN_GROUP => JoinGroupRequest::default().into(),
+        ApiKey::HEARTBEAT => HeartbeatRequest::default().into(),
+        ApiKey::LEAVE_GROUP => LeaveGroupRequest::default().into(),
+        ApiKey::SYNC_GROUP => SyncGroupRequest::default().into(),
+        ApiKey::DESCRIBE_GROUPS => DescribeGroupsRequest::default().into(),
+        ApiKey::LIST_GROUPS => ListGroupsRequest::default().into(),
+        ApiKey::DELETE_GROUPS => DeleteGroupsRequest::default().into(),
+        ApiKey::OFFSET_DELETE => OffsetDeleteRequest::default().into(),
         ApiKey::DESCRIBE_CLUSTER => DescribeClusterRequest::default().into(),
         other => panic!("no request for {other}: add one"),
     }
@@ -187,10 +206,10 @@ fn other_unknown_apis_and_versions_close_the_connection() {
     let server = Server::start(&[]);
     for (key, version) in [
         (0i16, 12i16),
-        (1, 3),
         (1, 18),
         (3, 99),
-        (11, 0),
+        (11, 10),
+        (28, 6),
         (999, 0),
         (-1, -1),
     ] {

@@ -88,11 +88,12 @@ pub(crate) fn java(profile: &str) -> Result<String, Missing> {
     java_tools()?;
     let source = repository().join("tests/clients/java");
     let pom = source.join("pom.xml");
-    let [plain, produce, administer] = ["Plain", "Produce", "Administer"]
+    let [plain, produce, administer, consume] = ["Plain", "Produce", "Administer", "Consume"]
         .map(|name| source.join(format!("src/main/java/{name}.java")));
     let set = format!("java-{profile}");
     let folder = installed(&set);
-    once(&set, &[&pom, &plain, &produce, &administer], || {
+    let sources = [&pom, &plain, &produce, &administer, &consume];
+    once(&set, &sources, || {
         let mut maven = Command::new("mvn");
         maven
             .args(["--batch-mode", "--quiet", "--activate-profiles", profile])

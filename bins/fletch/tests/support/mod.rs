@@ -431,6 +431,10 @@ try_from_body! {
     DescribeCluster DescribeClusterResponse, DescribeConfigs DescribeConfigsResponse, Fetch FetchResponse,
     FindCoordinator FindCoordinatorResponse, InitProducerId InitProducerIdResponse,
     ListOffsets ListOffsetsResponse, Metadata MetadataResponse, Produce ProduceResponse,
+    DeleteGroups DeleteGroupsResponse, DescribeGroups DescribeGroupsResponse,
+    Heartbeat HeartbeatResponse, JoinGroup JoinGroupResponse, LeaveGroup LeaveGroupResponse,
+    ListGroups ListGroupsResponse, OffsetCommit OffsetCommitResponse,
+    OffsetFetch OffsetFetchResponse, SyncGroup SyncGroupResponse,
 }
 
 /// A request for partition 0 of a topic.
