@@ -110,7 +110,7 @@ pub enum InstructionSet {
 impl InstructionSet {
     /// All that this machine has, the best last.
     pub fn available() -> Vec<Self> {
-        let mut all = vec![Self::Portable];
+        let portable = std::iter::once(Self::Portable);
         #[cfg(all(target_arch = "x86_64", not(miri)))]
         {
             let bmi2 = is_x86_feature_detected!("avx2")
@@ -123,14 +123,13 @@ impl InstructionSet {
                 && is_x86_feature_detected!("avx512cd")
                 && is_x86_feature_detected!("avx512dq")
                 && is_x86_feature_detected!("avx512vl");
-            if bmi2 {
-                all.push(Self::Bmi2);
-            }
-            if bmi2 && avx512 {
-                all.push(Self::Avx512);
-            }
+            portable
+                .chain(bmi2.then_some(Self::Bmi2))
+                .chain((bmi2 && avx512).then_some(Self::Avx512))
+                .collect()
         }
-        all
+        #[cfg(not(all(target_arch = "x86_64", not(miri))))]
+        portable.collect()
     }
 
     pub(crate) fn best() -> Self {
@@ -290,7 +289,7 @@ pub(crate) fn lines_to_prefetch(bytes: usize) -> usize {
 /// Asks for the first `lines` lines of a row to be brought near before they are decoded. Without a
 /// branch on the row's own length, which couldn't be foretold.
 #[inline(always)]
-#[expect(unsafe_code)]
+#[cfg_attr(all(target_arch = "x86_64", not(miri)), expect(unsafe_code))]
 pub(crate) fn prefetch(row: &[u8], lines: usize) {
     #[cfg(all(target_arch = "x86_64", not(miri)))]
     for line in 0..lines {
