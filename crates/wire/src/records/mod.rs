@@ -27,7 +27,7 @@ pub use record::{Header, Headers, Iter, Record, RecordFault, Records};
 /// The CRC of record batches: Castagnoli's polynomial (CRC-32C, iSCSI).
 ///
 /// `crc-fast` folds with carry-less multiplication; at the sizes of batches it is two to four times
-/// as fast as the `crc32` instruction (see `benches/records.rs`).
+/// as fast as the `crc32` instruction (`benches/wire.rs`).
 pub fn crc32c(bytes: &[u8]) -> u32 {
     crc_fast::crc32_iscsi(bytes)
 }
