@@ -41,12 +41,14 @@ mod layout;
 mod lists;
 mod options;
 mod plan;
+mod transcode;
 mod walk;
 
 pub use decoder::{Decoded, Decoder, Row};
 pub use error::{DecoderError, Reason, ResolveError, RowError};
 pub use kernels::InstructionSet;
 pub use options::{Limits, Options, Recursion, Types};
+pub use transcode::{Misfit, Transcoder};
 
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
