@@ -390,3 +390,104 @@ fn what_was_created_and_produced_outlives_the_server() {
     );
     assert_eq!(client.produce("t", batch(&["c"])).base_offset, 2);
 }
+
+#[test]
+fn topics_are_described_page_by_page() {
+    use fletch_wire::messages::describe_topic_partitions::{Cursor, TopicRequest};
+    use fletch_wire::messages::{DescribeTopicPartitionsRequest, DescribeTopicPartitionsResponse};
+
+    let server = Server::start(&[]);
+    let mut client = server.client();
+    for (name, partitions) in [("a", 2), ("b", 3), ("c", 1)] {
+        create(&mut client, topic(name, partitions, 1));
+    }
+    let asked = ["c", "b", "nowhere", "a"].map(|name| TopicRequest {
+        name: name.into(),
+        ..Default::default()
+    });
+    let mut page = |limit, cursor: Option<Cursor>| -> DescribeTopicPartitionsResponse {
+        let request = DescribeTopicPartitionsRequest {
+            topics: asked.to_vec(),
+            response_partition_limit: limit,
+            cursor,
+            ..Default::default()
+        };
+        client.call(&request, 0)
+    };
+    let mut pages = Vec::new();
+    let mut cursor = None;
+    loop {
+        let answer = page(2, cursor);
+        pages.push(
+            answer
+                .topics
+                .iter()
+                .map(|topic| {
+                    let indexes = topic.partitions.iter().map(|p| p.partition_index).collect();
+                    (topic.name.clone().unwrap().to_string(), indexes)
+                })
+                .collect::<Vec<(String, Vec<i32>)>>(),
+        );
+        cursor = answer.next_cursor;
+        if cursor.is_none() {
+            break;
+        }
+    }
+    let expect = |topics: &[(&str, &[i32])]| -> Vec<(String, Vec<i32>)> {
+        topics
+            .iter()
+            .map(|(name, indexes)| ((*name).to_owned(), indexes.to_vec()))
+            .collect()
+    };
+    assert_eq!(
+        pages,
+        [
+            expect(&[("a", &[0, 1])]),
+            expect(&[("b", &[0, 1])]),
+            expect(&[("b", &[2]), ("c", &[0]), ("nowhere", &[])]),
+        ]
+    );
+}
+
+#[test]
+fn an_epoch_ends_where_the_log_does() {
+    use fletch_wire::messages::OffsetForLeaderEpochRequest;
+    use fletch_wire::messages::offset_for_leader_epoch::{
+        OffsetForLeaderPartition, OffsetForLeaderTopic,
+    };
+
+    let server = Server::start(&[]);
+    let mut client = server.client();
+    create(&mut client, topic("a", 1, 1));
+    assert!(
+        client
+            .produce("a", batch(&["1", "2", "3"]))
+            .error_code
+            .is_none()
+    );
+    let mut end = |partition, current_leader_epoch, leader_epoch| {
+        let request = OffsetForLeaderEpochRequest {
+            topics: vec![OffsetForLeaderTopic {
+                topic: "a".into(),
+                partitions: vec![OffsetForLeaderPartition {
+                    partition,
+                    current_leader_epoch,
+                    leader_epoch,
+                    ..Default::default()
+                }],
+                ..Default::default()
+            }],
+            ..Default::default()
+        };
+        let answer = client.call(&request, 4);
+        let found = &answer.topics[0].partitions[0];
+        (found.error_code, found.leader_epoch, found.end_offset)
+    };
+    assert_eq!(end(0, 0, 0), (ErrorCode::NONE, 0, 3));
+    assert_eq!(end(0, -1, 7), (ErrorCode::NONE, -1, -1));
+    assert_eq!(end(0, 3, 0), (ErrorCode::UNKNOWN_LEADER_EPOCH, -1, -1));
+    assert_eq!(
+        end(1, 0, 0),
+        (ErrorCode::UNKNOWN_TOPIC_OR_PARTITION, -1, -1)
+    );
+}

@@ -55,7 +55,7 @@ fn list(client: &mut Client, topic: &str, timestamp: i64) -> (ErrorCode, i64, i6
 fn every_version_that_is_advertised_is_answered() {
     let server = Server::start(&[]);
     let apis = served(&mut server.client());
-    assert_eq!(apis.len(), 21);
+    assert_eq!(apis.len(), 31);
     for api in apis {
         for version in api.min_version..=api.max_version {
             let mut client = server.client();
@@ -115,6 +115,18 @@ fn default_request(key: ApiKey, version: i16) -> RequestBody {
         ApiKey::DELETE_GROUPS => DeleteGroupsRequest::default().into(),
         ApiKey::OFFSET_DELETE => OffsetDeleteRequest::default().into(),
         ApiKey::DESCRIBE_CLUSTER => DescribeClusterRequest::default().into(),
+        ApiKey::CREATE_PARTITIONS => CreatePartitionsRequest::default().into(),
+        ApiKey::DELETE_RECORDS => DeleteRecordsRequest::default().into(),
+        ApiKey::ALTER_CONFIGS => AlterConfigsRequest::default().into(),
+        ApiKey::INCREMENTAL_ALTER_CONFIGS => IncrementalAlterConfigsRequest::default().into(),
+        ApiKey::DESCRIBE_LOG_DIRS => DescribeLogDirsRequest::default().into(),
+        ApiKey::DESCRIBE_TOPIC_PARTITIONS => DescribeTopicPartitionsRequest::default().into(),
+        ApiKey::ELECT_LEADERS => ElectLeadersRequest::default().into(),
+        ApiKey::ALTER_PARTITION_REASSIGNMENTS => {
+            AlterPartitionReassignmentsRequest::default().into()
+        }
+        ApiKey::LIST_PARTITION_REASSIGNMENTS => ListPartitionReassignmentsRequest::default().into(),
+        ApiKey::OFFSET_FOR_LEADER_EPOCH => OffsetForLeaderEpochRequest::default().into(),
         other => panic!("no request for {other}: add one"),
     }
 }

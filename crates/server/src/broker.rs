@@ -1,5 +1,6 @@
 //! What every connection shares: the log, the configuration, the budgets.
 
+use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -8,6 +9,7 @@ use fletch_store::{NewTopic, Store, StoreError, Topic};
 use fletch_wire::{Limits, Str, Uuid};
 use tokio::sync::Mutex;
 
+use crate::alter_config::ConfigureError;
 use crate::config::{BindAddress, Config};
 use crate::connection::memory::Budget;
 use crate::groups::Coordinator;
@@ -37,8 +39,9 @@ pub(crate) struct Broker {
     pub(crate) fetches_memory: Budget,
     /// The port that Kafka is served on.
     port: u16,
-    /// Held while a topic is created, so that the counts that limit topics hold.
-    creating: Mutex<()>,
+    /// Held while topics are created and changed, so that the counts that limit them hold, and no
+    /// change is made to what another one is changing.
+    changing: Mutex<()>,
 }
 
 /// Where a client is told to find this broker.
@@ -94,7 +97,7 @@ impl Broker {
             store,
             groups,
             port,
-            creating: Mutex::new(()),
+            changing: Mutex::new(()),
         }
     }
 
@@ -137,22 +140,25 @@ impl Broker {
 
     /// Creates a topic, within the configured limits. It can be written to when this returns.
     pub(crate) async fn create_topic(&self, topic: NewTopic) -> Result<Arc<Topic>, CreateError> {
-        let _one_at_a_time = self.creating.lock().await;
+        let _one_at_a_time = self.changing.lock().await;
         self.check_topic_limits(topic.partitions)?;
         Ok(self.store.create_topic(topic).await?)
     }
 
     /// Whether one more topic, of so many partitions, is within the configured limits.
     pub(crate) fn check_topic_limits(&self, partitions: i32) -> Result<(), CreateError> {
-        let (topics_max, partitions_max) = (
-            self.config.topics.topics_max,
-            self.config.topics.partitions_max,
-        );
-        let existing = self.store.topics();
-        let topics = existing.len() as u64;
+        let topics_max = self.config.topics.topics_max;
+        let topics = self.store.topics().len() as u64;
         if topics >= topics_max {
             return Err(CreateError::TooManyTopics { topics, topics_max });
         }
+        self.check_partitions_limit(partitions)
+    }
+
+    /// Whether so many more partitions are within the configured limit.
+    pub(crate) fn check_partitions_limit(&self, partitions: i32) -> Result<(), CreateError> {
+        let partitions_max = self.config.topics.partitions_max;
+        let existing = self.store.topics();
         let total: u64 = existing.iter().map(|topic| topic.partitions as u64).sum();
         if total + u64::try_from(partitions).unwrap_or(0) > partitions_max {
             return Err(CreateError::TooManyPartitions {
@@ -161,6 +167,40 @@ impl Broker {
             });
         }
         Ok(())
+    }
+
+    /// Gives a topic more partitions, `partitions` in all, within the configured limits.
+    pub(crate) async fn add_partitions(
+        &self,
+        name: &str,
+        partitions: i32,
+    ) -> Result<(), CreateError> {
+        let _one_at_a_time = self.changing.lock().await;
+        let has = self.topic(name).map_or(0, |topic| topic.partitions);
+        self.check_partitions_limit(partitions.saturating_sub(has))?;
+        Ok(self.store.add_partitions(name, partitions).await?)
+    }
+
+    /// Gives a topic the configs that `change` makes of those it has; or, if they are only to be
+    /// validated, says whether it could.
+    pub(crate) async fn configure_topic(
+        &self,
+        name: &str,
+        validate_only: bool,
+        change: impl FnOnce(BTreeMap<String, String>) -> Result<BTreeMap<String, String>, String>,
+    ) -> Result<(), ConfigureError> {
+        let _one_at_a_time = self.changing.lock().await;
+        let topic = self.topic(name).ok_or_else(|| {
+            ConfigureError::Store(StoreError::UnknownTopic {
+                name: name.to_owned(),
+            })
+        })?;
+        let configs = change(topic.configs.clone()).map_err(ConfigureError::Refused)?;
+        if validate_only || configs == topic.configs {
+            return Ok(());
+        }
+        let configured = self.store.configure_topic(name, configs).await;
+        configured.map_err(ConfigureError::Store)
     }
 
     /// The topic of a name, created with the defaults if it is missing.

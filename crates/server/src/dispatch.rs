@@ -6,10 +6,12 @@ use fletch_wire::{ApiKey, Error as WireError, ErrorCode, RequestBody, ResponseBo
 
 use crate::connection::memory::Reserved;
 use crate::handlers::{
-    Context, api_versions, create_topics, delete_groups, delete_topics, describe_cluster,
-    describe_configs, describe_groups, fetch, find_coordinator, heartbeat, init_producer_id,
-    join_group, leave_group, list_groups, list_offsets, metadata, offset_commit, offset_delete,
-    offset_fetch, produce, sync_group,
+    Context, alter_configs, alter_partition_reassignments, api_versions, create_partitions,
+    create_topics, delete_groups, delete_records, delete_topics, describe_cluster,
+    describe_configs, describe_groups, describe_log_dirs, describe_topic_partitions, elect_leaders,
+    fetch, find_coordinator, heartbeat, incremental_alter_configs, init_producer_id, join_group,
+    leave_group, list_groups, list_offsets, list_partition_reassignments, metadata, offset_commit,
+    offset_delete, offset_fetch, offset_for_leader_epoch, produce, sync_group,
 };
 
 /// What is served, in the order of the keys.
@@ -30,11 +32,21 @@ pub(crate) const SERVED: &[(ApiKey, Versions)] = &[
     (ApiKey::API_VERSIONS, Versions::parse("0-4")),
     (ApiKey::CREATE_TOPICS, Versions::parse("0-7")),
     (ApiKey::DELETE_TOPICS, Versions::parse("0-6")),
+    (ApiKey::DELETE_RECORDS, Versions::parse("0-2")),
     (ApiKey::INIT_PRODUCER_ID, Versions::parse("0-5")),
+    (ApiKey::OFFSET_FOR_LEADER_EPOCH, Versions::parse("0-4")),
     (ApiKey::DESCRIBE_CONFIGS, Versions::parse("0-4")),
+    (ApiKey::ALTER_CONFIGS, Versions::parse("0-2")),
+    (ApiKey::DESCRIBE_LOG_DIRS, Versions::parse("0-4")),
+    (ApiKey::CREATE_PARTITIONS, Versions::parse("0-3")),
     (ApiKey::DELETE_GROUPS, Versions::parse("0-2")),
+    (ApiKey::ELECT_LEADERS, Versions::parse("0-2")),
+    (ApiKey::INCREMENTAL_ALTER_CONFIGS, Versions::parse("0-1")),
+    (ApiKey::ALTER_PARTITION_REASSIGNMENTS, Versions::parse("0")),
+    (ApiKey::LIST_PARTITION_REASSIGNMENTS, Versions::parse("0")),
     (ApiKey::OFFSET_DELETE, Versions::parse("0")),
     (ApiKey::DESCRIBE_CLUSTER, Versions::parse("0-1")),
+    (ApiKey::DESCRIBE_TOPIC_PARTITIONS, Versions::parse("0")),
 ];
 
 /// An answer, and the memory reserved for it until it is sent.
@@ -56,18 +68,40 @@ impl<R: Into<ResponseBody>> From<R> for Answer {
 /// Answers a request. (Produce is usually submitted by the reading half before its turn comes.)
 pub(crate) async fn answer(context: &Context<'_>, request: RequestBody) -> Answer {
     match request {
+        RequestBody::AlterConfigs(request) => alter_configs::handle(context, request).await.into(),
+        RequestBody::AlterPartitionReassignments(request) => {
+            alter_partition_reassignments::handle(context, request).into()
+        }
         RequestBody::ApiVersions(request) => api_versions::handle(context, &request).into(),
+        RequestBody::CreatePartitions(request) => {
+            create_partitions::handle(context, request).await.into()
+        }
         RequestBody::CreateTopics(request) => create_topics::handle(context, request).await.into(),
         RequestBody::DeleteGroups(request) => delete_groups::handle(context, request).await.into(),
+        RequestBody::DeleteRecords(request) => {
+            delete_records::handle(context, request).await.into()
+        }
         RequestBody::DeleteTopics(request) => delete_topics::handle(context, request).await.into(),
         RequestBody::DescribeCluster(request) => describe_cluster::handle(context, &request).into(),
         RequestBody::DescribeConfigs(request) => describe_configs::handle(context, request).into(),
         RequestBody::DescribeGroups(request) => {
             describe_groups::handle(context, request).await.into()
         }
+        RequestBody::DescribeLogDirs(request) => {
+            describe_log_dirs::handle(context, request).await.into()
+        }
+        RequestBody::DescribeTopicPartitions(request) => {
+            describe_topic_partitions::handle(context, request).into()
+        }
+        RequestBody::ElectLeaders(request) => elect_leaders::handle(context, request).into(),
         RequestBody::Fetch(request) => fetch::handle(context, request).await,
         RequestBody::FindCoordinator(request) => find_coordinator::handle(context, request).into(),
         RequestBody::Heartbeat(request) => heartbeat::handle(context, request).await.into(),
+        RequestBody::IncrementalAlterConfigs(request) => {
+            incremental_alter_configs::handle(context, request)
+                .await
+                .into()
+        }
         RequestBody::InitProducerId(request) => {
             init_producer_id::handle(context, request).await.into()
         }
@@ -75,10 +109,14 @@ pub(crate) async fn answer(context: &Context<'_>, request: RequestBody) -> Answe
         RequestBody::LeaveGroup(request) => leave_group::handle(context, request).await.into(),
         RequestBody::ListGroups(request) => list_groups::handle(context, request).await.into(),
         RequestBody::ListOffsets(request) => list_offsets::handle(context, request).await.into(),
+        RequestBody::ListPartitionReassignments(_) => list_partition_reassignments::handle().into(),
         RequestBody::Metadata(request) => metadata::handle(context, request).await.into(),
         RequestBody::OffsetCommit(request) => offset_commit::handle(context, request).await.into(),
         RequestBody::OffsetDelete(request) => offset_delete::handle(context, request).await.into(),
         RequestBody::OffsetFetch(request) => offset_fetch::handle(context, request).await.into(),
+        RequestBody::OffsetForLeaderEpoch(request) => {
+            offset_for_leader_epoch::handle(context, request).into()
+        }
         RequestBody::Produce(request) => produce::submit(context, request)
             .await
             .finish(context)

@@ -7,6 +7,7 @@
 
 mod addresses;
 mod admin;
+mod alter_config;
 mod broker;
 pub mod config;
 mod connection;

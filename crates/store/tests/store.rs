@@ -129,3 +129,79 @@ async fn read_all(store: &Store, topic_id: uuid::Uuid) {
         }
     }
 }
+
+#[tokio::test]
+async fn partitions_are_added_and_kept() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = Store::open(config(&directory)).unwrap();
+    let topic = store.create_topic(NewTopic::new("t", 2)).await.unwrap();
+    let add = async |store: &Store, partitions| store.add_partitions("t", partitions).await;
+    store
+        .append(topic.id, 1, batch(Produce::default()))
+        .await
+        .unwrap()
+        .await
+        .unwrap();
+    for wrong in [-1, 0, 2, 100_001] {
+        let refused = add(&store, wrong).await.unwrap_err();
+        assert!(
+            matches!(refused, StoreError::InvalidPartitions { partitions, .. } if partitions == wrong)
+        );
+    }
+    assert_eq!(store.watermarks(topic.id, 4), None);
+    add(&store, 5).await.unwrap();
+    let appended = store
+        .append(topic.id, 4, batch(Produce::default()))
+        .await
+        .unwrap();
+    assert_eq!(appended.await.unwrap().base_offset, 0);
+    store.shutdown().await.unwrap();
+    drop(store);
+
+    let store = Store::open(config(&directory)).unwrap();
+    assert_eq!(store.topic("t").unwrap().partitions, 5);
+    for (partition, high) in [(0, 0), (1, 1), (2, 0), (4, 1)] {
+        assert_eq!(store.watermarks(topic.id, partition).unwrap().high, high);
+    }
+}
+
+#[tokio::test]
+async fn deleted_records_stay_deleted() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = Store::open(config(&directory)).unwrap();
+    let topic = store.create_topic(NewTopic::new("t", 1)).await.unwrap();
+    for _ in 0..4 {
+        let batch = batch(Produce {
+            records: 5,
+            ..Produce::default()
+        });
+        store
+            .append(topic.id, 0, batch)
+            .await
+            .unwrap()
+            .await
+            .unwrap();
+    }
+    let whole = store.partition_bytes().await.unwrap()[&(topic.id, 0)];
+    assert_eq!(store.delete_records(topic.id, 0, 12).await.unwrap(), 12);
+    // What is gone already can be deleted again.
+    assert_eq!(store.delete_records(topic.id, 0, 3).await.unwrap(), 12);
+    for wrong in [-1, 21] {
+        let refused = store.delete_records(topic.id, 0, wrong).await.unwrap_err();
+        assert!(matches!(refused, ReadError::OffsetOutOfRange { .. }));
+    }
+    let unknown = store.delete_records(topic.id, 1, 0).await.unwrap_err();
+    assert!(matches!(unknown, ReadError::UnknownPartition { .. }));
+    // The third batch, of offsets 10 to 14, is still there as a whole.
+    assert_eq!(
+        store.partition_bytes().await.unwrap()[&(topic.id, 0)],
+        whole / 2
+    );
+    store.shutdown().await.unwrap();
+    drop(store);
+
+    let store = Store::open(config(&directory)).unwrap();
+    let marks = store.watermarks(topic.id, 0).unwrap();
+    assert_eq!((marks.log_start, marks.high), (12, 20));
+    assert!(store.read(topic.id, 0, 11, 1000).await.is_err());
+}

@@ -431,6 +431,8 @@ try_from_body! {
     DescribeCluster DescribeClusterResponse, DescribeConfigs DescribeConfigsResponse, Fetch FetchResponse,
     FindCoordinator FindCoordinatorResponse, InitProducerId InitProducerIdResponse,
     ListOffsets ListOffsetsResponse, Metadata MetadataResponse, Produce ProduceResponse,
+    DescribeTopicPartitions DescribeTopicPartitionsResponse,
+    OffsetForLeaderEpoch OffsetForLeaderEpochResponse,
     DeleteGroups DeleteGroupsResponse, DescribeGroups DescribeGroupsResponse,
     Heartbeat HeartbeatResponse, JoinGroup JoinGroupResponse, LeaveGroup LeaveGroupResponse,
     ListGroups ListGroupsResponse, OffsetCommit OffsetCommitResponse,

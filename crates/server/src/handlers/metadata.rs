@@ -15,7 +15,7 @@ use crate::broker::{LEADER_EPOCH, NODE_ID};
 
 /// Every operation on a topic that Kafka knows, as bits: read, write, create, delete, alter,
 /// describe, describe configs, alter configs.
-const TOPIC_OPERATIONS: i32 = 0b1101_1111_1000;
+pub(super) const TOPIC_OPERATIONS: i32 = 0b1101_1111_1000;
 /// Every operation on a cluster: create, alter, describe, cluster action, describe configs, alter
 /// configs, idempotent write.
 pub(super) const CLUSTER_OPERATIONS: i32 = 0b1_1111_1010_0000;

@@ -76,6 +76,11 @@ pub(crate) enum Entry {
         configs: BTreeMap<String, String>,
     },
     ProducerIdAllocated,
+    /// How many partitions the topic has from here on: more than before.
+    PartitionsAdded {
+        id: Uuid,
+        partitions: i32,
+    },
     /// The last value put under a room and a key is the one that counts; none deletes.
     NotePut {
         room: String,
@@ -100,6 +105,7 @@ mod kind {
     pub(super) const PRODUCER_ID_ALLOCATED: u8 = 7;
     pub(super) const NOTE_PUT: u8 = 8;
     pub(super) const PARTITION_TRIMMED: u8 = 9;
+    pub(super) const PARTITIONS_ADDED: u8 = 10;
 }
 
 /// Bytes between a produced entry's start and its batch.
@@ -122,6 +128,7 @@ impl Entry {
             Self::ProducerIdAllocated => kind::PRODUCER_ID_ALLOCATED,
             Self::NotePut { .. } => kind::NOTE_PUT,
             Self::PartitionTrimmed { .. } => kind::PARTITION_TRIMMED,
+            Self::PartitionsAdded { .. } => kind::PARTITIONS_ADDED,
         }
     }
 
@@ -159,6 +166,10 @@ impl Entry {
                 out.put_configs(configs);
             }
             Self::ProducerIdAllocated => {}
+            Self::PartitionsAdded { id, partitions } => {
+                out.put_uuid(*id);
+                out.put_i32(*partitions);
+            }
             Self::NotePut { room, key, value } => {
                 out.put_bytes(room.as_bytes());
                 out.put_bytes(key.as_bytes());
@@ -232,6 +243,10 @@ impl Entry {
             kind::PARTITION_TRIMMED => Self::PartitionTrimmed {
                 key: PartitionKey::read(&mut reader)?,
                 log_start: reader.i64("log start")?,
+            },
+            kind::PARTITIONS_ADDED => Self::PartitionsAdded {
+                id: reader.uuid("topic id")?,
+                partitions: reader.i32("partition count")?,
             },
             value => {
                 return Err(DecodeError::Unknown {

@@ -133,6 +133,7 @@ impl State {
                 state.topic = Arc::new(topic);
                 Ok(Outcome::Done)
             }
+            Entry::PartitionsAdded { id, partitions } => self.add_partitions(*id, *partitions),
             Entry::ProducerIdAllocated => {
                 let id = self.next_producer_id;
                 self.next_producer_id = id.saturating_add(1);
@@ -233,6 +234,19 @@ impl State {
             partitions: vec![Partition::default(); usize::try_from(partitions).unwrap_or(0)],
         });
         Ok(Outcome::TopicCreated(topic))
+    }
+
+    fn add_partitions(&mut self, id: Uuid, partitions: i32) -> Result<Outcome, Refusal> {
+        let state = self.topics.get_mut(&id).ok_or(Refusal::UnknownTopic(id))?;
+        if partitions <= state.topic.partitions || partitions > PARTITIONS_MAX {
+            return Err(Refusal::InvalidPartitions(partitions));
+        }
+        let mut topic = Topic::clone(&state.topic);
+        topic.partitions = partitions;
+        state.topic = Arc::new(topic);
+        let count = usize::try_from(partitions).unwrap_or(0);
+        state.partitions.resize_with(count, Partition::default);
+        Ok(Outcome::Done)
     }
 
     fn insert_topic(&mut self, state: TopicState) {

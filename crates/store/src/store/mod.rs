@@ -4,6 +4,7 @@ mod append;
 mod offsets;
 mod read;
 mod retention;
+mod sizes;
 mod topics;
 
 use std::sync::Arc;

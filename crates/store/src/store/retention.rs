@@ -84,7 +84,7 @@ impl Store {
     }
 }
 
-async fn blocking<T: Send + 'static>(
+pub(super) async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, StoreError> + Send + 'static,
 ) -> Result<T, StoreError> {
     tokio::task::spawn_blocking(work)
@@ -148,7 +148,15 @@ impl Shared {
             .values()
             .any(|candidate| candidate.bytes_max.is_some())
         {
-            self.add_sizes(&sealed, &mut candidates)?;
+            let starts = candidates
+                .iter()
+                .map(|(key, candidate)| (*key, candidate.log_start))
+                .collect();
+            for (key, bytes) in self.sizes(&sealed, &starts)? {
+                if let Some(candidate) = candidates.get_mut(&key) {
+                    candidate.bytes = bytes;
+                }
+            }
         }
         let mut unsettled = candidates.len();
         for segment in sealed.iter() {
@@ -222,44 +230,6 @@ impl Shared {
                 ))
             })
             .collect()
-    }
-
-    /// Sums up the sizes of what each partition still has.
-    fn add_sizes(
-        &self,
-        sealed: &[Arc<SealedSegment>],
-        candidates: &mut HashMap<PartitionKey, Candidate>,
-    ) -> Result<(), StoreError> {
-        let mut ended: HashMap<PartitionKey, i64> = HashMap::new();
-        let sum = |entries: &[IndexEntry]| -> u64 {
-            entries.iter().map(|entry| u64::from(entry.bytes)).sum()
-        };
-        for segment in sealed {
-            segment.index.visit_rows(&*self.storage, |row| {
-                if let Some(candidate) = candidates.get_mut(&row.key) {
-                    let begins = ended.insert(row.key, row.end_offset).unwrap_or(0);
-                    if row.count > 0 && row.end_offset > candidate.log_start {
-                        candidate.bytes += match begins >= candidate.log_start {
-                            true => row.bytes,
-                            false => sum(&segment.index.entries_from(
-                                &*self.storage,
-                                row,
-                                candidate.log_start,
-                                usize::MAX,
-                            )?),
-                        };
-                    }
-                }
-                Ok(ControlFlow::Continue(()))
-            })?;
-        }
-        for (key, candidate) in candidates {
-            let active = self
-                .segments
-                .active_entries(*key, candidate.log_start, usize::MAX);
-            candidate.bytes += active.map_or(0, |active| sum(&active.entries));
-        }
-        Ok(())
     }
 
     /// Lets go of a partition's batches in a sealed segment until one stays.

@@ -7,8 +7,8 @@ use bytes::Bytes;
 use uuid::Uuid;
 
 use super::{Store, settle};
-use crate::error::StoreError;
-use crate::log::entry::Entry;
+use crate::error::{ReadError, StoreError};
+use crate::log::entry::{Entry, PartitionKey};
 use crate::state::Outcome;
 use crate::topic::{NewTopic, Topic, validate_configs};
 
@@ -76,6 +76,60 @@ impl Store {
         self.change(Entry::TopicConfigured { id, configs })
             .await
             .map(drop)
+    }
+
+    /// Gives a topic more partitions: `partitions` in all. Those it has stay as they are.
+    ///
+    /// # Errors
+    /// When there is no such topic, or that many partitions are not more than it has, or more than
+    /// a topic may have.
+    pub async fn add_partitions(&self, name: &str, partitions: i32) -> Result<(), StoreError> {
+        let id = self.named(name)?.id;
+        self.change(Entry::PartitionsAdded { id, partitions })
+            .await
+            .map(drop)
+    }
+
+    /// Deletes a partition's records below `offset`, whether or not a table has taken them, and
+    /// gives back the first offset that is left. Their space is given back by retention.
+    ///
+    /// # Errors
+    /// When there is no such partition, or it doesn't reach that offset.
+    pub async fn delete_records(
+        &self,
+        topic_id: Uuid,
+        partition: i32,
+        offset: i64,
+    ) -> Result<i64, ReadError> {
+        let key = PartitionKey {
+            topic_id,
+            partition,
+        };
+        let bounds = || {
+            self.shared()
+                .state()
+                .bounds(key)
+                .ok_or(ReadError::UnknownPartition {
+                    topic_id,
+                    partition,
+                })
+        };
+        let (log_start, high) = bounds()?;
+        if !(0..=high).contains(&offset) {
+            return Err(ReadError::OffsetOutOfRange {
+                offset,
+                log_start,
+                high,
+            });
+        }
+        if offset > log_start {
+            let entry = Entry::PartitionTrimmed {
+                key,
+                log_start: offset,
+            };
+            self.change(entry).await.map_err(ReadError::Storage)?;
+        }
+        Ok(bounds()?.0)
     }
 
     fn named(&self, name: &str) -> Result<Arc<Topic>, StoreError> {

@@ -1,20 +1,35 @@
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.Set;
 import java.util.concurrent.ExecutionException;
 import org.apache.kafka.clients.admin.Admin;
+import org.apache.kafka.clients.admin.AlterConfigOp;
 import org.apache.kafka.clients.admin.Config;
+import org.apache.kafka.clients.admin.ConfigEntry;
 import org.apache.kafka.clients.admin.CreateTopicsOptions;
+import org.apache.kafka.clients.admin.NewPartitionReassignment;
+import org.apache.kafka.clients.admin.NewPartitions;
 import org.apache.kafka.clients.admin.NewTopic;
+import org.apache.kafka.clients.admin.RecordsToDelete;
+import org.apache.kafka.clients.producer.KafkaProducer;
+import org.apache.kafka.clients.producer.ProducerRecord;
+import org.apache.kafka.common.ElectionType;
 import org.apache.kafka.common.KafkaFuture;
 import org.apache.kafka.common.TopicCollection;
+import org.apache.kafka.common.TopicPartition;
 import org.apache.kafka.common.config.ConfigResource;
+import org.apache.kafka.common.errors.ElectionNotNeededException;
+import org.apache.kafka.common.errors.InvalidConfigurationException;
+import org.apache.kafka.common.errors.InvalidPartitionsException;
+import org.apache.kafka.common.errors.InvalidReplicaAssignmentException;
 import org.apache.kafka.common.errors.InvalidTopicException;
+import org.apache.kafka.common.errors.OffsetOutOfRangeException;
 import org.apache.kafka.common.errors.TopicExistsException;
 import org.apache.kafka.common.errors.UnknownTopicIdException;
 import org.apache.kafka.common.errors.UnknownTopicOrPartitionException;
 
-/** Apache Kafka's own admin client: topics made, described, and deleted. */
+/** Apache Kafka's own admin client: topics made, described, changed, and deleted; records deleted. */
 public final class Administer {
     private static final Map<String, String> CONFIGS =
         Map.of("retention.ms", "86400000", "message.timestamp.type", "LogAppendTime");
@@ -25,6 +40,7 @@ public final class Administer {
         }
         try (Admin admin = Admin.create(Map.of("bootstrap.servers", args[1]))) {
             run(admin);
+            change(admin, args[1]);
         }
     }
 
@@ -60,6 +76,69 @@ public final class Administer {
         check(admin.listTopics().names().get().isEmpty(), "deleted, by name and by id");
         refused(UnknownTopicOrPartitionException.class, admin.deleteTopics(List.of("made")).all());
         refused(UnknownTopicIdException.class, admin.describeTopics(id).allTopicIds());
+    }
+
+    private static void change(Admin admin, String bootstrap) throws Exception {
+        admin.createTopics(List.of(new NewTopic("changed", 1, (short) 1))).all().get();
+        admin.createPartitions(Map.of("changed", NewPartitions.increaseTo(3))).all().get();
+        var topic = admin.describeTopics(List.of("changed")).allTopicNames().get().get("changed");
+        check(topic.partitions().size() == 3, topic);
+        refused(InvalidPartitionsException.class,
+            admin.createPartitions(Map.of("changed", NewPartitions.increaseTo(2))).all());
+
+        var resource = new ConfigResource(ConfigResource.Type.TOPIC, "changed");
+        alter(admin, resource, "retention.ms", "1000", AlterConfigOp.OpType.SET).get();
+        check(config(admin, resource, "retention.ms").value().equals("1000"), "it is set");
+        alter(admin, resource, "retention.ms", null, AlterConfigOp.OpType.DELETE).get();
+        check(config(admin, resource, "retention.ms").isDefault(), "it has its default again");
+        refused(InvalidConfigurationException.class,
+            alter(admin, resource, "no.such.config", "1", AlterConfigOp.OpType.SET));
+
+        TopicPartition last = new TopicPartition("changed", 2);
+        String text = "org.apache.kafka.common.serialization.StringSerializer";
+        try (var producer = new KafkaProducer<String, String>(Map.of("bootstrap.servers", bootstrap,
+                "key.serializer", text, "value.serializer", text))) {
+            for (int i = 0; i < 10; i++) {
+                producer.send(new ProducerRecord<>("changed", 2, "key", "value " + i)).get();
+            }
+        }
+        long size = size(admin, last);
+        check(size > 500 && size < 5000, size);
+        var deleted = admin.deleteRecords(Map.of(last, RecordsToDelete.beforeOffset(7)));
+        check(deleted.lowWatermarks().get(last).get().lowWatermark() == 7, "seven are gone");
+        check(size(admin, last) < size, "and their bytes");
+        refused(OffsetOutOfRangeException.class,
+            admin.deleteRecords(Map.of(last, RecordsToDelete.beforeOffset(11))).all());
+
+        var elected = admin.electLeaders(ElectionType.PREFERRED, Set.of(last)).partitions().get();
+        check(elected.get(last).get() instanceof ElectionNotNeededException, elected);
+        admin.alterPartitionReassignments(Map.of(last, reassignment(1))).all().get();
+        refused(InvalidReplicaAssignmentException.class,
+            admin.alterPartitionReassignments(Map.of(last, reassignment(2))).all());
+        check(admin.listPartitionReassignments().reassignments().get().isEmpty(), "nothing moves");
+        admin.deleteTopics(List.of("changed")).all().get();
+    }
+
+    private static Optional<NewPartitionReassignment> reassignment(int broker) {
+        return Optional.of(new NewPartitionReassignment(List.of(broker)));
+    }
+
+    private static KafkaFuture<Void> alter(Admin admin, ConfigResource resource, String name,
+            String value, AlterConfigOp.OpType operation) {
+        var change = new AlterConfigOp(new ConfigEntry(name, value), operation);
+        return admin.incrementalAlterConfigs(Map.of(resource, List.of(change))).all();
+    }
+
+    private static ConfigEntry config(Admin admin, ConfigResource resource, String name)
+            throws Exception {
+        return admin.describeConfigs(List.of(resource)).all().get().get(resource).get(name);
+    }
+
+    private static long size(Admin admin, TopicPartition partition) throws Exception {
+        var broker = admin.describeCluster().nodes().get().iterator().next().id();
+        var dirs = admin.describeLogDirs(List.of(broker)).allDescriptions().get().get(broker);
+        check(dirs.size() == 1, dirs);
+        return dirs.values().iterator().next().replicaInfos().get(partition).size();
     }
 
     private static void refused(Class<? extends Exception> expected, KafkaFuture<?> answer)
