@@ -35,9 +35,6 @@ pub(crate) struct Raw {
     /// Slots of the strip.
     pub(crate) ptrs: Vec<*const u8>,
     pub(crate) lens: Vec<u32>,
-    /// Slots that are left once rows are left out.
-    pub(crate) picked_ptrs: Vec<*const u8>,
-    pub(crate) picked_lens: Vec<u32>,
     /// Lists of the strip: each row's first block of items, by index into the child's strip.
     pub(crate) starts: Vec<u32>,
     pub(crate) counts: Vec<u32>,
@@ -94,8 +91,6 @@ impl Columns {
                 offsets: MutableBuffer::new(0),
                 ptrs: Vec::new(),
                 lens: Vec::new(),
-                picked_ptrs: Vec::new(),
-                picked_lens: Vec::new(),
                 starts: Vec::new(),
                 counts: Vec::new(),
                 pieces: Vec::new(),

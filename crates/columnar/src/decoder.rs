@@ -75,7 +75,7 @@ struct StripRows {
     /// The strip's writers: ids, or [`NULL_ROW`].
     parted: Vec<u64>,
     /// Each row's writer: its index in `parted`, or [`NO_ROW`].
-    writers: Vec<usize>,
+    writers: Vec<u32>,
     /// Rows too short for a kernel's loads, copied to where there is room before their end.
     short: Vec<[u8; 2 * TAIL]>,
 }
@@ -83,7 +83,12 @@ struct StripRows {
 /// In place of a writer's id: a row of nulls.
 const NULL_ROW: u64 = 1 << 32;
 /// In place of a writer's index: a row that is refused already.
-const NO_ROW: usize = usize::MAX;
+const NO_ROW: u32 = u32::MAX;
+/// Writers whose indices are found at once, whatever the order they come in: those whose ids differ
+/// in their last bits.
+const SEEN: usize = 8;
+/// Of so many writers at most, each one's rows are picked out of the strip by a pass of its own.
+const PASSES_MAX: usize = 4;
 
 /// A row as given. Making one must not look at the row's bytes: it is also done to prefetch them.
 #[derive(Debug, Clone, Copy)]
@@ -252,9 +257,9 @@ impl Decoder {
     ) {
         // The next strip's rows, while this one's are decoded.
         let next = first + count..(first + 2 * count).min(rows);
-        let lines = kernels::lines_to_prefetch(mean_bytes(next.clone(), given));
-        for i in next {
-            kernels::prefetch(given(i).bytes(), lines);
+        match kernels::lines_to_prefetch(mean_bytes(next.clone(), given)) {
+            1 => next.for_each(|i| kernels::prefetch(given(i).bytes(), 1)),
+            lines => next.for_each(|i| kernels::prefetch(given(i).bytes(), lines)),
         }
         let dead = &mut self.scratch.dead;
         dead.clear();
@@ -284,7 +289,8 @@ impl Decoder {
                 let done = plan.is_some_and(|plan| plan.main_ops().len() == shared);
                 strip.done.push(done);
             }
-            strip.part(&mut self.scratch.dead);
+            // SAFETY: `set` is one of those the machine has.
+            unsafe { strip.part(self.columns.set) };
             for (&writer, lanes) in strip.parted.iter().zip(&mut strip.parts) {
                 if lanes.len() > 0 {
                     // SAFETY: as above.
@@ -469,22 +475,32 @@ fn mean_bytes<'a>(rows: Range<usize>, given: &impl Fn(usize) -> Given<'a>) -> us
 }
 
 impl StripRows {
-    /// Puts each writer's rows into lanes of their own, but for those of writers that are `done`,
-    /// which must have come to their ends.
-    fn part(&mut self, dead: &mut [u8]) {
-        let count = self.lanes.len();
+    /// Puts each writer's rows into lanes of their own; of writers that are `done`, only those that
+    /// should have come to their ends and haven't.
+    ///
+    /// # Safety
+    ///
+    /// The machine has `set`.
+    #[expect(unsafe_code)]
+    unsafe fn part(&mut self, set: InstructionSet) {
         if self.parts.len() < self.parted.len() {
             self.parts.resize_with(self.parted.len(), Lanes::default);
         }
-        for part in &mut self.parts {
-            part.start_filling(count);
+        if self.parted.len() > PASSES_MAX {
+            for part in &mut self.parts {
+                part.start_filling(self.lanes.len());
+            }
+            for (row, &part) in self.writers.iter().enumerate() {
+                if part != NO_ROW && !(self.done[part as usize] && self.lanes.is_ended(row)) {
+                    self.parts[part as usize].fill_next(&self.lanes, row);
+                }
+            }
+            return;
         }
-        for (row, &part) in self.writers.iter().enumerate() {
-            match self.done.get(part) {
-                Some(true) => self.lanes.kill_if_unended(row, dead),
-                Some(false) => self.parts[part].fill_next(&self.lanes, row),
-                // Refused from the start.
-                None => {}
+        for (part, (lanes, &done)) in self.parts.iter_mut().zip(&self.done).enumerate() {
+            // SAFETY: the caller's promise.
+            unsafe {
+                kernels::fill_part(set, lanes, &self.lanes, &self.writers, part as u32, done);
             }
         }
     }
@@ -502,11 +518,11 @@ impl StripRows {
         // Pointers into `short` must stay: it may not grow.
         self.short.reserve(count);
         self.lanes.fill_dense(count);
-        self.writers.clear();
         self.writers.resize(count, NO_ROW);
         let rows = self.lanes.cur.iter_mut().zip(&mut self.lanes.end);
-        self.parted.clear();
-        let mut part = 0;
+        let parted = &mut self.parted;
+        parted.clear();
+        let mut seen = [(u64::MAX, NO_ROW); SEEN];
         for (i, ((cur, end), to)) in rows.zip(&mut self.writers).enumerate() {
             let given = given(first + i);
             let bytes = given.bytes();
@@ -515,6 +531,7 @@ impl StripRows {
                 _ => {
                     dead[i] = DEAD;
                     (*cur, *end) = Lanes::dead_row();
+                    *to = NO_ROW;
                     continue;
                 }
             };
@@ -531,14 +548,16 @@ impl StripRows {
             };
             *cur = range.start.wrapping_add(skip);
             *end = range.end;
-            if self.parted.get(part) != Some(&writer) {
-                let known = self.parted.iter().position(|&w| w == writer);
-                part = known.unwrap_or(self.parted.len());
-                if part == self.parted.len() {
-                    self.parted.push(writer);
-                }
+            let seen = &mut seen[writer as usize % SEEN];
+            if seen.0 != writer {
+                let known = parted.iter().position(|&w| w == writer);
+                let part = known.unwrap_or_else(|| {
+                    parted.push(writer);
+                    parted.len() - 1
+                });
+                *seen = (writer, part as u32);
             }
-            *to = part;
+            *to = seen.1;
         }
         match self.parted.as_slice() {
             &[writer] => u32::try_from(writer).ok(),

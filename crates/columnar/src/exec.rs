@@ -29,14 +29,22 @@ pub(crate) const DEAD: u8 = 1;
 /// Refused: a column has no room for it.
 pub(crate) const DEAD_FULL: u8 = 2;
 
-/// The rows that are marked as dead, many of the others at a step.
+/// The rows that are marked as dead, eight of the others at a step.
 pub(crate) fn dead_rows(dead: &[u8]) -> impl Iterator<Item = usize> {
-    const STEP: usize = 64;
-    let steps = dead.chunks(STEP).enumerate();
-    let steps = steps.filter(|(_, step)| step.iter().fold(0, |any, mark| any | mark) != 0);
-    steps.flat_map(|(i, step)| {
-        let marked = step.iter().enumerate().filter(|(_, mark)| **mark != 0);
-        marked.map(move |(k, _)| i * STEP + k)
+    let (steps, rest) = dead.as_chunks::<8>();
+    let mut last = [0; 8];
+    last[..rest.len()].copy_from_slice(rest);
+    let steps = steps.iter().copied().chain(std::iter::once(last));
+    let steps = steps.map(u64::from_le_bytes).enumerate();
+    steps.flat_map(|(i, mut marks)| {
+        std::iter::from_fn(move || {
+            if marks == 0 {
+                return None;
+            }
+            let k = marks.trailing_zeros() as usize / 8;
+            marks &= !(0xff << (8 * k));
+            Some(i * 8 + k)
+        })
     })
 }
 

@@ -255,18 +255,11 @@ impl Raw {
         committed: usize,
         utf8: bool,
     ) -> Result<(), Bad> {
-        let (ptrs, lens) = if selection.in_place() {
-            (&self.ptrs[..selection.len], &self.lens[..selection.len])
-        } else {
-            self.picked_ptrs.clear();
-            self.picked_lens.clear();
-            for run in &selection.runs {
-                self.picked_ptrs.extend_from_slice(&self.ptrs[run.clone()]);
-                self.picked_lens.extend_from_slice(&self.lens[run.clone()]);
-            }
-            (self.picked_ptrs.as_slice(), self.picked_lens.as_slice())
-        };
-        let total: u64 = lens.iter().map(|&l| u64::from(l)).sum();
+        let lens = selection
+            .runs
+            .iter()
+            .flat_map(|run| &self.lens[run.clone()]);
+        let total: u64 = lens.map(|&l| u64::from(l)).sum();
         let total = match usize::try_from(total) {
             Ok(total) if self.filled + total <= i32::MAX as usize => total,
             _ => return Err(Bad::Full),
@@ -278,11 +271,17 @@ impl Raw {
         offsets[0] = before as i32;
         let data = self.data.as_slice_mut();
         assert!(data.len() >= after + PAD, "there was room made");
-        // SAFETY: the slots are borrowed, as the caller promised; the room is asserted.
-        let ascii = unsafe {
-            let to = data.as_mut_ptr().add(before);
-            kernels::copy_slots(set, ptrs, lens, to, before as i32, &mut offsets[1..])
-        };
+        let (mut done, mut ascii) = (0, true);
+        for run in &selection.runs {
+            let (ptrs, lens) = (&self.ptrs[run.clone()], &self.lens[run.clone()]);
+            let (offset, offsets) = (offsets[done], &mut offsets[done + 1..][..run.len()]);
+            // SAFETY: the slots are borrowed, as the caller promised; the room is asserted.
+            unsafe {
+                let to = data.as_mut_ptr().add(offset as usize);
+                ascii &= kernels::copy_slots(set, ptrs, lens, to, offset, offsets);
+            }
+            done += run.len();
+        }
         self.filled = after;
         if !utf8 || ascii {
             return Ok(());

@@ -31,6 +31,7 @@ pub(crate) struct Walker<'a> {
     limits: &'a Limits,
     body: &'a [u8],
     position: usize,
+    /// The way down to where the walk stopped, the last step first.
     path: Vec<Segment<'a>>,
     depth: usize,
     /// What is left of [`Limits::row_items_max`].
@@ -80,11 +81,15 @@ impl<'a> Walker<'a> {
 
     fn path(&self) -> String {
         let mut path = String::new();
-        for segment in &self.path {
+        for segment in self.path.iter().rev() {
             // Writing to a String doesn't fail.
             let _ = match segment {
-                Segment::Field(name) if path.is_empty() => write!(path, "{name}"),
-                Segment::Field(name) => write!(path, ".{name}"),
+                Segment::Field(name) => {
+                    if !path.is_empty() {
+                        path.push('.');
+                    }
+                    path.write_str(name)
+                }
                 Segment::Index(index) => write!(path, "[{index}]"),
                 Segment::Key(key) => write!(path, "{{{:?}}}", String::from_utf8_lossy(key)),
             };
@@ -103,12 +108,13 @@ impl<'a> Walker<'a> {
         Ok(value)
     }
 
-    /// Goes one segment down. After a failure the path stays, for the report.
+    /// Goes one segment down. After a failure it is part of the report's path.
     fn at(&mut self, segment: Segment<'a>, f: impl FnOnce(&mut Self) -> Walk) -> Walk {
-        self.path.push(segment);
-        f(self)?;
-        self.path.pop();
-        Ok(())
+        let walk = f(self);
+        if walk.is_err() {
+            self.path.push(segment);
+        }
+        walk
     }
 
     fn deeper(&mut self, f: impl FnOnce(&mut Self) -> Walk) -> Walk {

@@ -10,6 +10,10 @@ static ZEROS: [u8; 4096] = [0; 4096];
 /// load eight bytes that end where the row ends.
 pub(crate) const TAIL: usize = 8;
 
+/// Lanes that there is room for beyond those that are filled in, so that a kernel may write whole
+/// vectors.
+const LANES_PAD: usize = 8;
+
 /// A set of rows and how far each is decoded.
 #[derive(Debug, Default)]
 pub(crate) struct Lanes {
@@ -72,12 +76,17 @@ impl Lanes {
         self.root[k] = from.root[from_k];
     }
 
-    /// Makes room for up to `most` lanes that [`Self::fill_next`] is to add; none take part yet.
-    pub(crate) fn start_filling(&mut self, most: usize) {
-        self.make_long(most);
-        self.dense = false;
-        self.shift = 0;
-        self.len = 0;
+    /// Makes these the rows of `from` whose entry in `parts` is `part`, of which `from` has as many;
+    /// with `unended`, only those that go on. Each row's place is its index.
+    pub(crate) fn fill_part(&mut self, from: &Self, parts: &[u32], part: u32, unended: bool) {
+        self.start_filling(from.len);
+        let mut len = 0;
+        for (row, &of) in parts.iter().enumerate().take(from.len) {
+            self.set(len, from, row, row as u32);
+            // Without a branch: whose row comes next is anyone's guess.
+            len += usize::from(of == part && !(unended && from.is_ended(row)));
+        }
+        self.len = len;
     }
 
     /// Adds a lane: row `row` of `from`, whose place is the row.
@@ -86,6 +95,14 @@ impl Lanes {
         let k = self.len;
         self.set(k, from, row, row as u32);
         self.len = k + 1;
+    }
+
+    /// Makes room for up to `most` lanes, and one vector of them more; none take part yet.
+    pub(crate) fn start_filling(&mut self, most: usize) {
+        self.make_long(most + LANES_PAD);
+        self.dense = false;
+        self.shift = 0;
+        self.len = 0;
     }
 
     /// Makes the vectors at least `len` long; what is in them is left.
@@ -164,31 +181,27 @@ impl Lanes {
         self.end[k] = dead_end();
     }
 
-    /// Takes lane `k` out if its row goes on behind what was read.
+    /// Whether nothing is left of lane `k`'s row, or it is refused.
     #[inline]
-    pub(crate) fn kill_if_unended(&mut self, k: usize, dead: &mut [u8]) {
-        if self.cur[k] != self.end[k] && !self.is_dead(k) {
-            self.kill(k, dead);
-        }
+    pub(crate) fn is_ended(&self, k: usize) -> bool {
+        self.cur[k] == self.end[k] || self.is_dead(k)
     }
 
     /// Takes out the lanes whose rows go on behind what was read.
     pub(crate) fn kill_unended(&mut self, dead: &mut [u8]) {
+        const STEP: usize = 64;
         let zeros = dead_end();
-        let rows = self.cur.iter().zip(&self.end).take(self.len);
-        let goes_on = rows.fold(false, |any, (cur, end)| any | (cur != end && *end != zeros));
-        if !goes_on {
-            return;
-        }
-        let mut from = 0;
-        loop {
-            let mut rows = self.cur[from..self.len]
-                .iter()
-                .zip(&self.end[from..self.len]);
-            let found = rows.position(|(cur, end)| cur != end && *end != zeros);
-            let Some(k) = found else { return };
-            self.kill(from + k, dead);
-            from += k + 1;
+        for first in (0..self.len).step_by(STEP) {
+            let step = first..(first + STEP).min(self.len);
+            let rows = self.cur[step.clone()].iter().zip(&self.end[step.clone()]);
+            let goes_on = rows.fold(false, |any, (cur, end)| any | (cur != end && *end != zeros));
+            if goes_on {
+                for k in step {
+                    if !self.is_ended(k) {
+                        self.kill(k, dead);
+                    }
+                }
+            }
         }
     }
 
@@ -202,6 +215,51 @@ impl Lanes {
     }
 }
 
-fn dead_end() -> *const u8 {
+/// Where the lanes of refused rows end.
+#[inline]
+pub(crate) fn dead_end() -> *const u8 {
     ZEROS.as_ptr_range().end
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kernels::{self, InstructionSet};
+
+    #[test]
+    #[expect(unsafe_code)]
+    fn parts_are_picked_out_on_every_instruction_set() {
+        let bytes = [1u8; 16];
+        for count in [0, 1, 7, 8, 9, 64, 100] {
+            let mut all = Lanes::default();
+            for row in 0..count as u32 {
+                let (cur, end) = match row % 5 {
+                    0 => Lanes::dead_row(),
+                    // Ended already.
+                    1 | 2 => (bytes.as_ptr_range().end, bytes.as_ptr_range().end),
+                    _ => (bytes.as_ptr(), bytes.as_ptr_range().end),
+                };
+                all.push(cur, end, row, row + 1);
+            }
+            let parts: Vec<u32> = (0..count as u32).map(|row| row * row % 7 % 3).collect();
+            for (part, unended) in [(0, false), (1, false), (0, true), (1, true), (9, false)] {
+                let mine = |&row: &usize| parts[row] == part && !(unended && all.is_ended(row));
+                let rows: Vec<usize> = (0..count).filter(mine).collect();
+                for set in InstructionSet::available() {
+                    let mut picked = Lanes::default();
+                    // SAFETY: the machine has the set.
+                    unsafe {
+                        kernels::fill_part(set, &mut picked, &all, &parts, part, unended);
+                    }
+                    assert_eq!(picked.len(), rows.len(), "{set:?}, {count} lanes");
+                    for (k, &row) in rows.iter().enumerate() {
+                        assert_eq!(picked.place(k), row);
+                        assert_eq!(picked.root[k], row as u32 + 1);
+                        assert_eq!(picked.cur[k], all.cur[row]);
+                        assert_eq!(picked.end[k], all.end[row]);
+                    }
+                }
+            }
+        }
+    }
 }

@@ -231,6 +231,32 @@ pub(crate) unsafe fn leaf_runs(
     }
 }
 
+/// Makes `to` the rows of `from` whose entry in `parts` is `part`; with `unended`, only those that go
+/// on. Each row's place is its index.
+///
+/// # Safety
+///
+/// The machine has `set`.
+#[expect(unsafe_code)]
+pub(crate) unsafe fn fill_part(
+    set: InstructionSet,
+    to: &mut Lanes,
+    from: &Lanes,
+    parts: &[u32],
+    part: u32,
+    unended: bool,
+) {
+    assert_eq!(parts.len(), from.len());
+    match set {
+        // SAFETY: the caller's promise; there are as many parts as lanes.
+        #[cfg(target_arch = "x86_64")]
+        InstructionSet::Avx512 => unsafe {
+            x86_64::avx512_columns::fill_part(to, from, parts, part, unended);
+        },
+        _ => to.fill_part(from, parts, part, unended),
+    }
+}
+
 /// Copies slots one behind the other to `to`, with the offset behind each to `offsets`, the first
 /// at `offset`. Returns whether all of it is known to be ASCII.
 ///

@@ -4,6 +4,9 @@
 
 use std::arch::x86_64::*;
 
+use super::avx512::GROUP;
+use crate::kernels::Lanes;
+
 /// Bytes of 0 and 1 to bits, 64 at a time; returns how many are 1.
 ///
 /// # Safety
@@ -63,4 +66,54 @@ pub(crate) unsafe fn copy_slots(
         *at = offset;
     }
     _mm512_movepi8_mask(seen) == 0
+}
+
+/// As [`Lanes::fill_part`].
+///
+/// # Safety
+///
+/// The machine has what the attribute lists; `parts` are as many as the lanes of `from`.
+#[target_feature(enable = "bmi2,popcnt,avx512f,avx512dq,avx512vl")]
+pub(crate) unsafe fn fill_part(
+    to: &mut Lanes,
+    from: &Lanes,
+    parts: &[u32],
+    part: u32,
+    unended: bool,
+) {
+    let count = from.len();
+    to.start_filling(count);
+    let part = _mm256_set1_epi32(part as i32);
+    let zeros = _mm512_set1_epi64(Lanes::dead_row().1 as i64);
+    let mut rows = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);
+    let mut len = 0;
+    for first in (0..count).step_by(GROUP) {
+        let all = _bzhi_u32(0xff, (count - first).min(GROUP) as u32) as __mmask8;
+        // SAFETY: the masked loads stay within the lanes and their parts; there is room for a group
+        // behind `count` lanes, and `len` is at most `first`.
+        unsafe {
+            let of = _mm256_maskz_loadu_epi32(all, parts.as_ptr().add(first).cast());
+            let mut these = _mm256_mask_cmpeq_epi32_mask(all, of, part);
+            let cur = _mm512_maskz_loadu_epi64(all, from.cur.as_ptr().add(first).cast());
+            let end = _mm512_maskz_loadu_epi64(all, from.end.as_ptr().add(first).cast());
+            if unended {
+                these = _mm512_mask_cmpneq_epi64_mask(these, cur, end);
+                these = _mm512_mask_cmpneq_epi64_mask(these, end, zeros);
+            }
+            if these != 0 {
+                let root = _mm256_maskz_loadu_epi32(all, from.root.as_ptr().add(first).cast());
+                let cur = _mm512_maskz_compress_epi64(these, cur);
+                let end = _mm512_maskz_compress_epi64(these, end);
+                let root = _mm256_maskz_compress_epi32(these, root);
+                let place = _mm256_maskz_compress_epi32(these, rows);
+                _mm512_storeu_epi64(to.cur.as_mut_ptr().add(len).cast(), cur);
+                _mm512_storeu_epi64(to.end.as_mut_ptr().add(len).cast(), end);
+                _mm256_storeu_epi32(to.root.as_mut_ptr().add(len).cast(), root);
+                _mm256_storeu_epi32(to.dst.as_mut_ptr().add(len).cast(), place);
+                len += these.count_ones() as usize;
+            }
+        }
+        rows = _mm256_add_epi32(rows, _mm256_set1_epi32(GROUP as i32));
+    }
+    to.limit(len);
 }
