@@ -36,6 +36,7 @@ mod decoder;
 mod error;
 mod exec;
 mod finish;
+pub mod json;
 mod kernels;
 mod layout;
 mod lists;

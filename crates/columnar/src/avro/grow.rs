@@ -453,7 +453,13 @@ impl<'a> Growing<'a> {
             debug_assert!(self.is_optional(ty));
             fields.push(Field {
                 name: field.name.clone(),
-                aliases: Vec::new(),
+                // Former names are the writer's affair; which JSON member it is, the column's.
+                aliases: field
+                    .aliases
+                    .iter()
+                    .filter(|alias| alias.starts_with(crate::json::ALIASES))
+                    .cloned()
+                    .collect(),
                 ty,
                 default: Some(Value::Null),
             });

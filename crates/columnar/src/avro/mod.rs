@@ -12,4 +12,4 @@ pub use parse::SchemaError;
 pub use schema::{Schema, SchemaKind};
 
 pub(crate) use default::encode_default;
-pub(crate) use schema::{Kind, Logical, RecordType, TypeId};
+pub(crate) use schema::{Field, Kind, Logical, Name, RecordType, Type, TypeId};

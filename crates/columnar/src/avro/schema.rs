@@ -125,6 +125,23 @@ impl Schema {
         }
     }
 
+    /// A record without fields.
+    pub(crate) fn empty_record(name: &str) -> Self {
+        let name = Name {
+            full: name.to_owned(),
+            aliases: Vec::new(),
+        };
+        let fields = Vec::new();
+        let kind = Kind::Record(RecordType { name, fields });
+        Self::new(
+            vec![Type {
+                kind,
+                logical: None,
+            }],
+            0,
+        )
+    }
+
     pub(crate) fn root(&self) -> TypeId {
         self.inner.root
     }
