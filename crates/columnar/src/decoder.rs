@@ -257,10 +257,8 @@ impl Decoder {
     ) {
         // The next strip's rows, while this one's are decoded.
         let next = first + count..(first + 2 * count).min(rows);
-        match kernels::lines_to_prefetch(mean_bytes(next.clone(), given)) {
-            1 => next.for_each(|i| kernels::prefetch(given(i).bytes(), 1)),
-            lines => next.for_each(|i| kernels::prefetch(given(i).bytes(), lines)),
-        }
+        let lines = kernels::lines_to_prefetch(mean_bytes(next.clone(), given));
+        kernels::prefetch(next.map(|i| given(i).bytes()), lines);
         let dead = &mut self.scratch.dead;
         dead.clear();
         dead.resize(count, 0);

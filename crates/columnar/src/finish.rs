@@ -255,11 +255,11 @@ impl Raw {
         committed: usize,
         utf8: bool,
     ) -> Result<(), Bad> {
-        let lens = selection
-            .runs
-            .iter()
-            .flat_map(|run| &self.lens[run.clone()]);
-        let total: u64 = lens.map(|&l| u64::from(l)).sum();
+        let mut total = 0u64;
+        for run in &selection.runs {
+            let lens = self.lens[run.clone()].iter();
+            total += lens.map(|&l| u64::from(l)).sum::<u64>();
+        }
         let total = match usize::try_from(total) {
             Ok(total) if self.filled + total <= i32::MAX as usize => total,
             _ => return Err(Bad::Full),
@@ -271,14 +271,16 @@ impl Raw {
         offsets[0] = before as i32;
         let data = self.data.as_slice_mut();
         assert!(data.len() >= after + PAD, "there was room made");
-        let (mut done, mut ascii) = (0, true);
+        let (mut done, mut ascii, mut split) = (0, true, false);
         for run in &selection.runs {
             let (ptrs, lens) = (&self.ptrs[run.clone()], &self.lens[run.clone()]);
             let (offset, offsets) = (offsets[done], &mut offsets[done + 1..][..run.len()]);
             // SAFETY: the slots are borrowed, as the caller promised; the room is asserted.
             unsafe {
                 let to = data.as_mut_ptr().add(offset as usize);
-                ascii &= kernels::copy_slots(set, ptrs, lens, to, offset, offsets);
+                let text = kernels::copy_slots(set, ptrs, lens, to, offset, offsets);
+                ascii &= text.ascii;
+                split |= text.split;
             }
             done += run.len();
         }
@@ -286,10 +288,6 @@ impl Raw {
         if !utf8 || ascii {
             return Ok(());
         }
-        // The last offset is a boundary whatever follows.
-        data[after] = 0;
-        let within = |&o: &i32| data[o as usize] & 0xc0 == 0x80;
-        let split = offsets.iter().fold(false, |split, o| split | within(o));
         if !split && simdutf8::basic::from_utf8(&data[before..after]).is_ok() {
             return Ok(());
         }

@@ -33,33 +33,50 @@ impl ListScratch {
     /// Sorts the lanes that have items left; beyond [`ROUNDS_MAX`] items, in any order. Returns
     /// for how many rounds that order holds.
     fn sort(&mut self, lanes: &Lanes) -> u32 {
+        let count = lanes.len();
         let key = |left: u32| left.min(ROUNDS_MAX) as usize;
+        let left = &self.left[..count];
         let mut next = [0usize; ROUNDS_MAX as usize + 1];
-        for &k in &self.open {
-            next[key(self.left[k as usize])] += 1;
+        left.iter().for_each(|&left| next[key(left)] += 1);
+        let open = count - next[0];
+        if open == 0 {
+            self.sorted.resize(0);
+            self.parent.clear();
+            return 0;
         }
-        next[0] = 0;
-        let (mut count, mut rounds) = (0, 0);
-        for left in (1..next.len()).rev() {
-            let these = std::mem::replace(&mut next[left], count);
-            count += these;
+        let (mut placed, mut rounds) = (0, 0);
+        for (left, next) in next.iter_mut().enumerate().rev() {
+            let these = std::mem::replace(next, placed);
+            placed += these;
             if these > 0 && rounds == 0 {
                 rounds = left as u32;
             }
         }
-        self.sorted.resize(count);
         self.parent.resize(count, 0);
-        self.sorted_left.resize(count, 0);
-        for &k in &self.open {
-            let lane = k as usize;
-            let left = self.left[lane];
-            if left > 0 {
-                let to = next[key(left)];
-                next[key(left)] += 1;
-                self.sorted.set(to, lanes, lane, self.start[lane]);
-                self.parent[to] = k;
-                self.sorted_left[to] = left;
-            }
+        let parent = &mut self.parent[..count];
+        for (k, &left) in left.iter().enumerate() {
+            // Lanes without items too, to behind all others: that is cheaper than to ask.
+            let to = &mut next[key(left)];
+            parent[*to] = k as u32;
+            *to += 1;
+        }
+        self.parent.truncate(open);
+        self.sorted.resize(open);
+        self.sorted_left.resize(open, 0);
+        // Slices of one length, so that a lane is checked against it once.
+        let (cur, end) = (&lanes.cur[..count], &lanes.end[..count]);
+        let (root, start) = (&lanes.root[..count], &self.start[..count]);
+        let sorted = &mut self.sorted;
+        let rows = sorted.cur.iter_mut().zip(&mut sorted.end);
+        let rows = rows.zip(sorted.dst.iter_mut().zip(&mut sorted.root));
+        let rows = rows.zip(&mut self.sorted_left).zip(&self.parent);
+        for ((((to_cur, to_end), (to_dst, to_root)), to_left), &k) in rows {
+            let k = k as usize;
+            *to_cur = cur[k];
+            *to_end = end[k];
+            *to_dst = start[k];
+            *to_root = root[k];
+            *to_left = left[k];
         }
         rounds
     }
@@ -81,16 +98,19 @@ impl ListScratch {
 
     /// Takes what `rounds` rounds did to the sorted lanes back to where they came from.
     fn unsort(&mut self, rounds: u32, lanes: &mut Lanes) {
-        for (i, &k) in self.parent.iter().enumerate() {
+        let count = lanes.len();
+        let (cur, end) = (&mut lanes.cur[..count], &mut lanes.end[..count]);
+        let (start, left) = (&mut self.start[..count], &mut self.left[..count]);
+        let rows = self.sorted.cur.iter().zip(&self.sorted.end);
+        for (&k, (&c, &e)) in self.parent.iter().zip(rows) {
             let k = k as usize;
-            lanes.cur[k] = self.sorted.cur[i];
-            lanes.end[k] = self.sorted.end[i];
-            let done = rounds.min(self.left[k]);
-            self.start[k] += done;
-            self.left[k] = if self.sorted.is_dead(i) {
-                0
-            } else {
-                self.left[k] - done
+            cur[k] = c;
+            end[k] = e;
+            let done = rounds.min(left[k]);
+            start[k] += done;
+            left[k] = match Lanes::is_dead_end(e) {
+                true => 0,
+                false => left[k] - done,
             };
         }
     }
@@ -328,6 +348,9 @@ impl Strip<'_> {
                 }
             }
             s.unsort(rounds, lanes);
+            if rounds < ROUNDS_MAX {
+                break;
+            }
         }
     }
 }

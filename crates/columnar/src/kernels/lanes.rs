@@ -211,13 +211,16 @@ impl Lanes {
     }
 
     pub(crate) fn is_dead(&self, k: usize) -> bool {
-        self.end[k] == dead_end()
+        Self::is_dead_end(self.end[k])
+    }
+
+    /// Whether this is where the lanes of refused rows end.
+    pub(crate) fn is_dead_end(end: *const u8) -> bool {
+        end == dead_end()
     }
 }
 
-/// Where the lanes of refused rows end.
-#[inline]
-pub(crate) fn dead_end() -> *const u8 {
+fn dead_end() -> *const u8 {
     ZEROS.as_ptr_range().end
 }
 

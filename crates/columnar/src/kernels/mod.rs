@@ -257,8 +257,22 @@ pub(crate) unsafe fn fill_part(
     }
 }
 
+/// What is known of some text without having decoded it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Text {
+    /// All of it is ASCII; if not, it wasn't looked at, or isn't.
+    pub(crate) ascii: bool,
+    /// A slot begins with a byte that only goes on a character.
+    pub(crate) split: bool,
+}
+
+/// Whether a byte only goes on a character of UTF-8.
+pub(crate) fn goes_on(byte: u8) -> bool {
+    byte & 0xc0 == 0x80
+}
+
 /// Copies slots one behind the other to `to`, with the offset behind each to `offsets`, the first
-/// at `offset`. Returns whether all of it is known to be ASCII.
+/// at `offset`.
 ///
 /// # Safety
 ///
@@ -273,7 +287,7 @@ pub(crate) unsafe fn copy_slots(
     to: *mut u8,
     offset: i32,
     offsets: &mut [i32],
-) -> bool {
+) -> Text {
     debug_assert!(ptrs.len() == lens.len() && offsets.len() == lens.len());
     // SAFETY: the caller's promises are the callees' conditions.
     unsafe {
@@ -312,11 +326,22 @@ pub(crate) fn lines_to_prefetch(bytes: usize) -> usize {
     bytes.div_ceil(LINE).min(8)
 }
 
-/// Asks for the first `lines` lines of a row to be brought near before they are decoded. Without a
-/// branch on the row's own length, which couldn't be foretold.
+/// Asks for the first `lines` lines of rows to be brought near before they are decoded. Without a
+/// branch on a row's own length, which couldn't be foretold.
+#[inline(always)]
+pub(crate) fn prefetch<'a>(rows: impl Iterator<Item = &'a [u8]>, lines: usize) {
+    // The commonest counts without an inner loop.
+    match lines {
+        1 => rows.for_each(|row| prefetch_row(row, 1)),
+        2 => rows.for_each(|row| prefetch_row(row, 2)),
+        3 => rows.for_each(|row| prefetch_row(row, 3)),
+        lines => rows.for_each(|row| prefetch_row(row, lines)),
+    }
+}
+
 #[inline(always)]
 #[cfg_attr(all(target_arch = "x86_64", not(miri)), expect(unsafe_code))]
-pub(crate) fn prefetch(row: &[u8], lines: usize) {
+fn prefetch_row(row: &[u8], lines: usize) {
     #[cfg(all(target_arch = "x86_64", not(miri)))]
     for line in 0..lines {
         use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};

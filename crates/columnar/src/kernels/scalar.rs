@@ -5,7 +5,7 @@
 use std::ops::Range;
 
 use super::read::{self, Compact, Read};
-use super::{Lanes, Leaf, LeafKind, Nulls, Out};
+use super::{Lanes, Leaf, LeafKind, Nulls, Out, Text, goes_on};
 use crate::avro::resolve::Scalar;
 use crate::error::Reason;
 use crate::layout::NumberOut;
@@ -382,17 +382,22 @@ pub(crate) unsafe fn copy_slots(
     mut to: *mut u8,
     mut offset: i32,
     offsets: &mut [i32],
-) -> bool {
+) -> Text {
+    let mut split = false;
     for ((&from, &len), at) in ptrs.iter().zip(lens).zip(offsets) {
         // SAFETY: the slot is borrowed, and its bytes have room at `to`.
         unsafe {
             copy(from, to, len as usize);
+            split |= len > 0 && goes_on(*to);
             to = to.add(len as usize);
         }
         offset += len as i32;
         *at = offset;
     }
-    false
+    Text {
+        ascii: false,
+        split,
+    }
 }
 
 /// Copies `len` bytes: short ones as two moves that overlap, without a call.

@@ -5,7 +5,7 @@
 use std::arch::x86_64::*;
 
 use super::avx512::GROUP;
-use crate::kernels::Lanes;
+use crate::kernels::{Lanes, Text};
 
 /// Bytes of 0 and 1 to bits, 64 at a time; returns how many are 1.
 ///
@@ -25,7 +25,7 @@ pub(crate) unsafe fn pack(bytes: &[[u8; 64]], bits: &mut [u64]) -> usize {
 }
 
 /// Copies the `lens.len()` slots at `ptrs` one behind the other to `to`, with the offset behind
-/// each to `offsets`, the first at `offset`. Returns whether all of it was ASCII.
+/// each to `offsets`, the first at `offset`.
 ///
 /// # Safety
 ///
@@ -40,8 +40,10 @@ pub(crate) unsafe fn copy_slots(
     mut to: *mut u8,
     mut offset: i32,
     offsets: &mut [i32],
-) -> bool {
+) -> Text {
     let mut seen = _mm512_setzero_si512();
+    // The least of each byte, with its sign: those that go on a character are the least there are.
+    let mut least = _mm_setzero_si128();
     for ((&from, &len), at) in ptrs.iter().zip(lens).zip(offsets) {
         // SAFETY: what the masks leave out isn't touched; stores run at most 64 bytes over.
         unsafe {
@@ -50,7 +52,9 @@ pub(crate) unsafe fn copy_slots(
                 let v = _mm256_maskz_loadu_epi8(mask, from.cast());
                 _mm256_storeu_si256(to.cast(), v);
                 seen = _mm512_or_si512(seen, _mm512_castsi256_si512(v));
+                least = _mm_min_epi8(least, _mm256_castsi256_si128(v));
             } else {
+                least = _mm_min_epi8(least, _mm_cvtsi32_si128(i32::from(*from)));
                 let mut done = 0;
                 while done < len as usize {
                     let mask = _bzhi_u64(!0, (len - done as u32).min(64));
@@ -65,7 +69,10 @@ pub(crate) unsafe fn copy_slots(
         offset += len as i32;
         *at = offset;
     }
-    _mm512_movepi8_mask(seen) == 0
+    Text {
+        ascii: _mm512_movepi8_mask(seen) == 0,
+        split: (_mm_cvtsi128_si32(least) as i8) < 0xc0u8 as i8,
+    }
 }
 
 /// As [`Lanes::fill_part`].
