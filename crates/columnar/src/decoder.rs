@@ -15,7 +15,7 @@ use crate::exec::{DEAD, DEAD_FULL, Scratch, Strip, dead_rows};
 use crate::kernels::{self, InstructionSet, Lanes, TAIL};
 use crate::layout::{ColId, Layout};
 use crate::options::Options;
-use crate::plan::{Plan, compile, null_row};
+use crate::plan::{Op, Plan, compile, null_row};
 use crate::walk::{Stop, Walker};
 
 /// Rows that are decoded together, and the bytes they should not be more than, so that what they
@@ -255,10 +255,6 @@ impl Decoder {
         given: &impl Fn(usize) -> Given<'a>,
         errors: &mut Vec<RowError>,
     ) {
-        // The next strip's rows, while this one's are decoded.
-        let next = first + count..(first + 2 * count).min(rows);
-        let lines = kernels::lines_to_prefetch(mean_bytes(next.clone(), given));
-        kernels::prefetch(next.map(|i| given(i).bytes()), lines);
         let dead = &mut self.scratch.dead;
         dead.clear();
         dead.resize(count, 0);
@@ -273,6 +269,18 @@ impl Decoder {
             self.columns.raws[col].make_strip_room(count);
         }
         let mut strip = std::mem::take(&mut self.strip);
+        // The next strip's rows, while this one's are decoded.
+        let next = first + count..(first + 2 * count).min(rows);
+        let bytes = mean_bytes(next.clone(), given);
+        let steps = strip
+            .parted
+            .first()
+            .map(|&writer| self.steps(writer, count));
+        let ahead = &mut strip.lanes.ahead;
+        ahead.plan(next.map(|i| given(i).bytes()), bytes, steps.unwrap_or(0));
+        if self.columns.set.rows_a_step().is_none() {
+            ahead.finish();
+        }
         if let Some(writer) = uniform {
             // SAFETY: `given`'s slices outlive this call, short ones have been copied to where
             // TAIL bytes precede their end, and there is room for `count` rows.
@@ -296,6 +304,7 @@ impl Decoder {
                 }
             }
         }
+        strip.lanes.ahead.finish();
         self.strip = strip;
         // SAFETY: the rows are borrowed still, and so are the texts.
         unsafe { self.columns.finish_strip(&mut self.scratch.dead) };
@@ -303,6 +312,22 @@ impl Decoder {
         for i in dead_rows(&self.scratch.dead) {
             errors.push(self.explain(first + i, given(first + i), self.scratch.dead[i]));
         }
+    }
+
+    /// How often the kernels ask for rows to come while they decode `rows` rows of this writer.
+    fn steps(&self, writer: u64, rows: usize) -> usize {
+        let Some(group) = self.columns.set.rows_a_step() else {
+            return 0;
+        };
+        let ops = self.plan(writer).map_or(&[][..], |plan| plan.main_ops());
+        let steps = ops.iter().map(|op| match op {
+            Op::Leaf(_) => rows.div_ceil(group),
+            // Four groups at once.
+            Op::Skips(leaves) => leaves.len() * rows.div_ceil(4 * group),
+            Op::List { .. } => 4 * rows.div_ceil(group),
+            _ => 0,
+        });
+        steps.sum()
     }
 
     /// The plan for a strip's writer, if it is one that is known.

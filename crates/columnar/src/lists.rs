@@ -161,8 +161,10 @@ impl Strip<'_> {
         s.open.truncate(open);
         while !s.open.is_empty() {
             self.make_room(child);
+            std::mem::swap(&mut s.sorted.ahead, &mut lanes.ahead);
             // SAFETY: there is room for what the block headers announced.
             unsafe { self.items(item, &mut s, lanes) };
+            std::mem::swap(&mut s.sorted.ahead, &mut lanes.ahead);
             s.close(lanes);
             let mut still = 0;
             for i in 0..s.open.len() {
@@ -207,29 +209,42 @@ impl Strip<'_> {
         let (raw, space) = (&mut raws[list], &mut spaces[child]);
         let items_left = self.scratch.items_left.as_mut_slice();
         let room = i32::MAX as usize - space.committed;
-        for k in k..lanes.len() {
+        // Slices of one length, so that an index is checked against it once.
+        let count = lanes.len();
+        let (cur, end) = (&mut lanes.cur[..count], &lanes.end[..count]);
+        let (dst, root) = (&lanes.dst[..count], &lanes.root[..count]);
+        let (start, left) = (&mut s.start[..count], &mut s.left[..count]);
+        let opened = &mut s.open[..count];
+        let places = raw.starts.len();
+        let (starts, counts) = (raw.starts.as_mut_slice(), &mut raw.counts[..places]);
+        for k in k..count {
             // SAFETY: the rows are borrowed.
-            let rest = unsafe { lanes.rest(k) };
+            let rest = unsafe { Lanes::between(cur[k], end[k]) };
             let Some(&byte) = rest.first() else { return k };
-            let count = usize::from(byte / 2);
-            let items_left = &mut items_left[lanes.root[k] as usize];
-            let fits = count * bytes_min < rest.len() && count <= *items_left;
-            if byte & 0x81 != 0 || !fits || space.local + count > room {
+            let items = usize::from(byte / 2);
+            let items_left = &mut items_left[root[k] as usize];
+            let fits = items * bytes_min < rest.len() && items <= *items_left;
+            if byte & 0x81 != 0 || !fits || space.local + items > room {
                 return k;
             }
-            *items_left -= count;
-            let (d, start) = (lanes.place(k), space.local as u32);
-            raw.starts[d] = start;
-            raw.counts[d] = count as u32;
-            s.start[k] = start;
-            s.left[k] = count as u32;
+            *items_left -= items;
+            let d = if lanes.dense {
+                k
+            } else {
+                (dst[k] + lanes.shift) as usize
+            };
+            let first = space.local as u32;
+            starts[d] = first;
+            counts[d] = items as u32;
+            start[k] = first;
+            left[k] = items as u32;
             // Without a branch: whether a row has items is anyone's guess.
-            s.open[*open] = k as u32;
-            *open += usize::from(count > 0);
-            space.local += count;
-            lanes.advance(k, 1);
+            opened[*open] = k as u32;
+            *open += usize::from(items > 0);
+            space.local += items;
+            cur[k] = cur[k].wrapping_add(1);
         }
-        lanes.len()
+        count
     }
 
     /// Reads a block's header of lane `k`: where its items go and how many there are.

@@ -2,6 +2,8 @@
 
 use std::ops::Range;
 
+use super::ahead::Ahead;
+
 /// Where the cursors of refused rows point: zeros decode to harmless values of nearly every type,
 /// so the loops over the rows need no case for them.
 static ZEROS: [u8; 4096] = [0; 4096];
@@ -29,6 +31,8 @@ pub(crate) struct Lanes {
     pub(crate) dense: bool,
     /// What is added to all of `dst`: which of their items a list's rows are at.
     pub(crate) shift: u32,
+    /// What is brought near while these are decoded.
+    pub(crate) ahead: Ahead,
     /// How many of the lanes take part: the first so many.
     len: usize,
 }
@@ -158,12 +162,21 @@ impl Lanes {
     #[inline(always)]
     #[expect(unsafe_code)]
     pub(crate) unsafe fn rest<'a>(&self, k: usize) -> &'a [u8] {
+        // SAFETY: the caller's promise.
+        unsafe { Self::between(self.cur[k], self.end[k]) }
+    }
+
+    /// What is left of a row, given a lane's cursor and end.
+    ///
+    /// # Safety
+    ///
+    /// Both are one lane's, and the row the lane was made from must still be borrowed.
+    #[inline(always)]
+    #[expect(unsafe_code)]
+    pub(crate) unsafe fn between<'a>(cur: *const u8, end: *const u8) -> &'a [u8] {
         // SAFETY: `cur` and `end` were made from one slice (or from ZEROS), and `advance` keeps
         // `cur` at or before `end`.
-        unsafe {
-            let left = self.end[k].offset_from_unsigned(self.cur[k]);
-            std::slice::from_raw_parts(self.cur[k], left)
-        }
+        unsafe { std::slice::from_raw_parts(cur, end.offset_from_unsigned(cur)) }
     }
 
     /// Moves lane `k` on by `bytes`, which the caller has read within the lane's `rest`.

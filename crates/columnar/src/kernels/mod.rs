@@ -1,6 +1,7 @@
 //! The loops that decode one field of many rows. `read` is the specification of each value,
 //! `scalar` runs it row by row, and the instruction sets' own kernels must agree with it.
 
+mod ahead;
 mod lanes;
 pub(crate) mod read;
 pub(crate) mod scalar;
@@ -130,6 +131,16 @@ impl InstructionSet {
         }
         #[cfg(not(all(target_arch = "x86_64", not(miri))))]
         portable.collect()
+    }
+
+    /// How many rows the kernels decode between two steps of [`Lanes::ahead`]; `None` if they take
+    /// none.
+    pub(crate) fn rows_a_step(self) -> Option<usize> {
+        match self {
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx512 => Some(x86_64::avx512::GROUP),
+            _ => None,
+        }
     }
 
     pub(crate) fn best() -> Self {
@@ -315,39 +326,4 @@ pub(crate) unsafe fn pack(set: InstructionSet, bytes: &[[u8; 64]], bits: &mut [u
         InstructionSet::Avx512 => unsafe { x86_64::avx512_columns::pack(bytes, bits) },
         _ => scalar::pack(bytes, bits),
     }
-}
-
-/// The bytes that a machine's caches keep together.
-const LINE: usize = 64;
-
-/// Of rows of `bytes` bytes, how many lines to [`prefetch`]: of longer ones, the machine's own
-/// prefetcher brings the rest.
-pub(crate) fn lines_to_prefetch(bytes: usize) -> usize {
-    bytes.div_ceil(LINE).min(8)
-}
-
-/// Asks for the first `lines` lines of rows to be brought near before they are decoded. Without a
-/// branch on a row's own length, which couldn't be foretold.
-#[inline(always)]
-pub(crate) fn prefetch<'a>(rows: impl Iterator<Item = &'a [u8]>, lines: usize) {
-    // The commonest counts without an inner loop.
-    match lines {
-        1 => rows.for_each(|row| prefetch_row(row, 1)),
-        2 => rows.for_each(|row| prefetch_row(row, 2)),
-        3 => rows.for_each(|row| prefetch_row(row, 3)),
-        lines => rows.for_each(|row| prefetch_row(row, lines)),
-    }
-}
-
-#[inline(always)]
-#[cfg_attr(all(target_arch = "x86_64", not(miri)), expect(unsafe_code))]
-fn prefetch_row(row: &[u8], lines: usize) {
-    #[cfg(all(target_arch = "x86_64", not(miri)))]
-    for line in 0..lines {
-        use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
-        let at = (line * LINE).min(row.len());
-        // SAFETY: SSE is part of x86-64, and a prefetch reads nothing.
-        unsafe { _mm_prefetch::<_MM_HINT_T0>(row.as_ptr().wrapping_add(at).cast()) };
-    }
-    let _ = (row, lines);
 }

@@ -17,7 +17,7 @@ use crate::kernels::{Lanes, Leaf, LeafKind, Out};
 use crate::layout::NumberOut;
 
 /// Lanes in a group.
-pub(super) const GROUP: usize = 8;
+pub(crate) const GROUP: usize = 8;
 
 /// Where a group's values go.
 struct Place {
@@ -299,6 +299,7 @@ unsafe fn drive<const ALL_BYTES: bool>(
     let count = lanes.len();
     let mut first = 0;
     while first < count {
+        lanes.ahead.step();
         let left = count - first;
         let mask: __mmask8 = if left >= GROUP { 0xff } else { (1 << left) - 1 };
         // SAFETY: the masked loads and stores stay within the vectors' `count` elements; `load`

@@ -56,6 +56,7 @@ macro_rules! side_by_side {
                 let mut cur = [$(_mm512_maskz_loadu_epi64(mask, cur_at.add($group * GROUP))),*];
                 let mut end = [$(_mm512_maskz_loadu_epi64(mask, end_at.add($group * GROUP))),*];
                 for leaf in leaves {
+                    lanes.ahead.step();
                     let steps = [$(step(leaf, cur[$group], end[$group], mask)),*];
                     $(cur[$group] = steps[$group].0;)*
                     if $(steps[$group].1)&* == mask {
