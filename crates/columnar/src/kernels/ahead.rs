@@ -29,7 +29,8 @@ impl Ahead {
         self.next = 0;
         match bytes.div_ceil(LINE).min(LINES_MAX) {
             0 => {}
-            1 => self.lines.extend(rows.map(<[u8]>::as_ptr)),
+            // So few that to put them off costs as much as to wait for them.
+            1 => rows.for_each(|row| prefetch(row.as_ptr())),
             lines => rows.for_each(|row| {
                 let line = |i: usize| row.as_ptr().wrapping_add((LINE * i).min(row.len()));
                 self.lines.extend((0..lines).map(line));

@@ -203,12 +203,12 @@ impl Lanes {
     /// Takes out the lanes whose rows go on behind what was read.
     pub(crate) fn kill_unended(&mut self, dead: &mut [u8]) {
         const STEP: usize = 64;
-        let zeros = dead_end();
         for first in (0..self.len).step_by(STEP) {
             let step = first..(first + STEP).min(self.len);
             let rows = self.cur[step.clone()].iter().zip(&self.end[step.clone()]);
-            let goes_on = rows.fold(false, |any, (cur, end)| any | (cur != end && *end != zeros));
-            if goes_on {
+            // Refused lanes don't end either: where there are any, each lane is asked.
+            let differ = rows.fold(0, |any, (cur, end)| any | (cur.addr() ^ end.addr()));
+            if differ != 0 {
                 for k in step {
                     if !self.is_ended(k) {
                         self.kill(k, dead);
