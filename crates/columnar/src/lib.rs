@@ -42,6 +42,7 @@ mod layout;
 mod lists;
 mod options;
 mod plan;
+mod rows;
 mod transcode;
 mod walk;
 
