@@ -37,10 +37,14 @@
 
 mod avro;
 mod client;
+mod difference;
 mod embedded;
 mod error;
+mod import;
 mod journal;
+mod json;
 mod pem;
+mod protobuf;
 mod rest;
 mod schema;
 mod secret;
@@ -55,6 +59,7 @@ pub use embedded::{
     Compatibility, Embedded, EmbeddedConfig, OpenError, ServerTls, User, serve, serve_tls,
 };
 pub use error::{Answer, RegistryError};
+pub use import::{ImportReport, import};
 pub use journal::{Journal, JournalError, MemoryJournal};
 pub use schema::{NewSchema, Reference, ReferencedSchema, Schema, SchemaKind, SubjectVersion};
 pub use secret::Secret;

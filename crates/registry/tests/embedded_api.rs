@@ -3,7 +3,7 @@
 mod common;
 
 use common::{Served, V1, avro, raw, record};
-use serde_json::json;
+use serde_json::{Value, json};
 
 const A: &str = r#"{"name":"a","type":"int"}"#;
 const A_TEXT: &str = r#"{"name":"a","type":"string"}"#;
@@ -611,7 +611,6 @@ async fn other_languages_are_kept_as_they_are() {
         served.post("/subjects/j/versions", &json_schema).await.ok(),
         json!({"id": 1})
     );
-    // What can't be checked isn't said to fit.
     let next = json!({"schema": r#"{"type":"string"}"#, "schemaType": "JSON"});
     assert_eq!(
         served.post("/subjects/j/versions", &next).await.error(),
@@ -624,7 +623,7 @@ async fn other_languages_are_kept_as_they_are() {
         answer["messages"][0]
             .as_str()
             .unwrap()
-            .contains("NOT_CHECKED"),
+            .contains("errorType:\"TYPE_CHANGED\""),
         "{answer}"
     );
     served
@@ -646,4 +645,119 @@ async fn other_languages_are_kept_as_they_are() {
     );
     let avro_next = served.post("/subjects/p/versions", &avro("\"int\"")).await;
     assert_eq!(avro_next.error(), (409, 409));
+}
+
+#[tokio::test]
+async fn protobuf_comes_as_text_and_as_a_descriptor() {
+    let served = Served::start().await;
+    let register = async |subject: &str, body: Value| {
+        served
+            .post(&format!("/subjects/{subject}/versions"), &body)
+            .await
+    };
+    let leaf = "syntax = \"proto3\";\n// Kept.\nmessage Leaf { int32 a = 1; }\n";
+    let body = json!({"schemaType": "PROTOBUF", "schema": leaf});
+    assert_eq!(register("leaf", body).await.ok(), json!({"id": 1}));
+    let serialized = served.get("/schemas/ids/1?format=serialized").await.ok();
+    let base64 = serialized["schema"].as_str().unwrap();
+    // A descriptor is the schema that it describes: in the same subject, and in others.
+    let body = json!({"schemaType": "PROTOBUF", "schema": base64});
+    assert_eq!(register("leaf", body.clone()).await.ok(), json!({"id": 1}));
+    assert_eq!(register("other", body.clone()).await.ok(), json!({"id": 1}));
+    let found = served.post("/subjects/leaf", &body).await.ok();
+    assert_eq!(
+        (&found["version"], &found["schema"]),
+        (&json!(1), &json!(leaf))
+    );
+
+    let top = "syntax = \"proto3\"; import \"leaf.proto\"; message Top { Leaf leaf = 1; }";
+    let body = json!({"schemaType": "PROTOBUF", "schema": top});
+    assert_eq!(register("top", body).await.error(), (422, 42201));
+    let references = json!([{"name": "leaf.proto", "subject": "leaf", "version": 1}]);
+    let body = json!({"schemaType": "PROTOBUF", "schema": top, "references": references});
+    assert_eq!(register("top", body).await.ok(), json!({"id": 2}));
+    let text = served.get("/schemas/ids/2/schema?format=serialized").await;
+    assert!(text.body.len() > 20 && !text.body.contains(' '), "{text:?}");
+
+    let body = json!({"schemaType": "PROTOBUF", "schema": "syntax = \"proto3\"; message Leaf { string a = 1; }"});
+    assert_eq!(register("leaf", body.clone()).await.error(), (409, 409));
+    let path = "/compatibility/subjects/leaf/versions?verbose=true";
+    let told = served.post(path, &body).await.ok();
+    assert!(
+        told["messages"][0]
+            .as_str()
+            .unwrap()
+            .contains("FIELD_SCALAR_KIND_CHANGED"),
+        "{told}"
+    );
+    for text in ["message {", "Zm9v", "{}"] {
+        let body = json!({"schemaType": "PROTOBUF", "schema": text});
+        assert_eq!(register("leaf", body).await.error(), (422, 42201), "{text}");
+    }
+}
+
+#[tokio::test]
+async fn json_schemas_are_checked_at_every_level() {
+    let served = Served::start().await;
+    let closed = |properties: &str| {
+        let text = format!(
+            r#"{{"type":"object","additionalProperties":false,"properties":{{{properties}}}}}"#
+        );
+        json!({"schemaType": "JSON", "schema": text})
+    };
+    let (small, large) = (
+        closed(r#""a":{}"#),
+        closed(r#""b":{"type":"string"},"a":{}"#),
+    );
+    let other = closed(r#""a":{},"b":{"type":"integer"}"#);
+    for (level, grows, shrinks) in [
+        ("NONE", true, true),
+        ("BACKWARD", true, false),
+        ("BACKWARD_TRANSITIVE", true, false),
+        ("FORWARD", false, true),
+        ("FORWARD_TRANSITIVE", false, true),
+        ("FULL", false, false),
+        ("FULL_TRANSITIVE", false, false),
+    ] {
+        for (first, second, fits) in [(&small, &large, grows), (&large, &small, shrinks)] {
+            let subject = format!("{level}-{fits}-{}", std::ptr::eq(first, &small));
+            let config = json!({"compatibility": level});
+            served
+                .put(&format!("/config/{subject}"), &config)
+                .await
+                .ok();
+            let path = format!("/subjects/{subject}/versions");
+            served.post(&path, first).await.ok();
+            let answer = served.post(&path, second).await;
+            assert_eq!(answer.status == 200, fits, "{subject}: {answer:?}");
+        }
+    }
+    // Only the transitive levels look at more than the last version.
+    for (level, fits) in [("BACKWARD", true), ("BACKWARD_TRANSITIVE", false)] {
+        let path = format!("/subjects/three-{level}/versions");
+        let config = json!({"compatibility": "NONE"});
+        served
+            .put(&format!("/config/three-{level}"), &config)
+            .await
+            .ok();
+        served.post(&path, &large).await.ok();
+        served.post(&path, &small).await.ok();
+        let config = json!({"compatibility": level});
+        served
+            .put(&format!("/config/three-{level}"), &config)
+            .await
+            .ok();
+        let answer = served.post(&path, &other).await;
+        assert_eq!(answer.status == 200, fits, "{answer:?}");
+    }
+    let same = json!({"schemaType": "JSON", "schema":
+        r#"{"properties":{"a":{},"b":{"type":"string"}}, "additionalProperties":false,"type":"object"}"#});
+    let found = served.post("/subjects/NONE-true-true", &same).await.ok();
+    assert_eq!(
+        found["version"], 2,
+        "the order of properties makes no other schema"
+    );
+    let no_schema = json!({"schemaType": "JSON", "schema": r#"{"type":"strin"}"#});
+    let refused = served.post("/subjects/x/versions", &no_schema).await;
+    assert_eq!(refused.error(), (422, 42201));
 }

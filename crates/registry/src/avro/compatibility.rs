@@ -13,6 +13,7 @@ use std::collections::HashSet;
 use std::fmt;
 
 use super::{AvroSchema, Field, Kind, Location, Named, NodeId};
+use crate::difference::Direction;
 
 /// Steps before giving up: comparing two names is one, looking at a pair of types `PAIR_STEPS`.
 const STEPS_MAX: u32 = 32_000_000;
@@ -422,24 +423,6 @@ impl Reason {
             Reason::TypeMismatch { .. } => "TYPE_MISMATCH",
             Reason::MissingUnionBranch(_) => "MISSING_UNION_BRANCH",
             Reason::TooComplex => "TOO_COMPLEX",
-        }
-    }
-}
-
-/// Which of two schemas is the newer: messages speak of "new" and "old", not of reader and writer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Direction {
-    /// The new schema reads old data (BACKWARD).
-    NewReadsOld,
-    /// The old schema reads new data (FORWARD).
-    OldReadsNew,
-}
-
-impl Direction {
-    fn words(self) -> (&'static str, &'static str) {
-        match self {
-            Direction::NewReadsOld => ("new", "old"),
-            Direction::OldReadsNew => ("old", "new"),
         }
     }
 }

@@ -2,8 +2,9 @@
 
 use serde_json::Value;
 
-use super::compatibility::{Direction, Told, incompatibilities};
+use super::compatibility::{Told, incompatibilities};
 use super::{AvroSchema, parse, render, render_resolved};
+use crate::difference::Direction;
 use crate::schema::ReferencedSchema;
 
 fn schema(text: &str) -> AvroSchema {

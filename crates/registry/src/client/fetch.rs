@@ -7,6 +7,7 @@ use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use hyper::Method;
 use serde::de::DeserializeOwned;
+use serde_json::Value;
 
 use super::Inner;
 use super::transport::{Call, Reply};
@@ -97,6 +98,25 @@ impl Inner {
         let what = "the list of subjects";
         let reply = self.get("subjects", what, &["subjects"], &[], parsed);
         Ok(reply.await?.answer)
+    }
+
+    pub(super) async fn ask(
+        &self,
+        method: Method,
+        what: &str,
+        segments: &[&str],
+        query: &[(&str, &str)],
+        body: Option<&Value>,
+    ) -> Result<Value, RegistryError> {
+        let call = Call {
+            operation: "import",
+            what,
+            method,
+            segments,
+            query,
+            body: body.map(|body| Bytes::from(body.to_string())),
+        };
+        Ok(self.transport.call(&call, parsed).await?.answer)
     }
 
     async fn as_subject_version(

@@ -10,9 +10,11 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use hyper::Method;
 use metrics::counter;
 use moka::Expiry;
 use moka::future::Cache;
+use serde_json::Value;
 
 pub use self::config::{Auth, CacheConfig, ClientConfig, Retry, Tls};
 use self::transport::Transport;
@@ -150,6 +152,17 @@ impl Client {
         schema: &NewSchema,
     ) -> Result<SubjectVersion, RegistryError> {
         self.inner.look_up(subject, schema).await
+    }
+
+    /// Sends what has no method of its own here, and gives the answer's JSON.
+    pub(crate) async fn ask(
+        &self,
+        (method, what): (Method, &str),
+        segments: &[&str],
+        query: &[(&str, &str)],
+        body: Option<&Value>,
+    ) -> Result<Value, RegistryError> {
+        self.inner.ask(method, what, segments, query, body).await
     }
 
     /// All subjects that aren't deleted.

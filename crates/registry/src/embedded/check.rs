@@ -1,42 +1,74 @@
 //! Whether a text is a schema, its one spelling, and whether it fits those before it.
 
-use serde_json::Value;
-
 use super::facts::{Compatibility, StoredSchema};
-use crate::avro::{self, AvroSchema, compatibility::Direction};
+use uuid::Uuid;
+
+use crate::avro::{self, AvroSchema};
+use crate::difference::{Difference, Direction, Told};
+use crate::json::{self, JsonSchema};
+use crate::protobuf::{self, ProtobufSchema};
 use crate::schema::{ReferencedSchema, SchemaKind};
 
-/// The one spelling that equal schemas share, or why the text is no schema.
+/// A schema's text as it is kept, and what tells it from others.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Canonical {
+    pub(super) text: String,
+    /// What equal schemas share where the text isn't it: two of one form are one schema.
+    pub(super) form: Option<Uuid>,
+}
+
+/// Reads a schema, or says why the text is none.
+///
+/// An Avro schema is kept in the one spelling that equal schemas share. JSON Schemas and `.proto`
+/// files are kept as their authors wrote them, but for white space in JSON; a Protobuf descriptor
+/// becomes the text of the file it describes. They are told apart by their form, which leaves out
+/// comments, layout and the order of JSON properties.
 pub(super) fn canonical(
     kind: SchemaKind,
     text: &str,
     references: &[ReferencedSchema],
     normalize: bool,
-) -> Result<String, String> {
+) -> Result<Canonical, String> {
     match kind {
         SchemaKind::Avro => {
             let schema = avro::parse(text, references).map_err(|error| error.to_string())?;
-            Ok(avro::render(&schema))
-        }
-        SchemaKind::Json => {
-            let json: Value =
-                serde_json::from_str(text).map_err(|error| format!("not JSON: {error}"))?;
-            if !matches!(json, Value::Object(_) | Value::Bool(_)) {
-                return Err("a JSON Schema is an object or a boolean".into());
-            }
-            Ok(if normalize {
-                json.to_string()
-            } else {
-                without_space(text)
+            Ok(Canonical {
+                text: avro::render(&schema),
+                form: None,
             })
         }
+        SchemaKind::Json => {
+            let schema = json::parse(text, references).map_err(|error| error.to_string())?;
+            let sorted = schema.sorted();
+            let form = Some(form(&sorted));
+            let text = if normalize {
+                sorted
+            } else {
+                without_space(text)
+            };
+            Ok(Canonical { text, form })
+        }
         SchemaKind::Protobuf => {
-            if text.trim().is_empty() {
-                return Err("there is nothing in it".into());
-            }
-            Ok(text.to_owned())
+            let schema = protobuf::parse(text, references).map_err(|error| error.to_string())?;
+            let rendered = protobuf::render(&schema);
+            let form = Some(form(&rendered));
+            let text = if protobuf::is_serialized(text) {
+                protobuf::checked(&schema, rendered, references)
+                    .map_err(|error| error.to_string())?
+            } else if normalize {
+                rendered
+            } else {
+                text.to_owned()
+            };
+            Ok(Canonical { text, form })
         }
     }
+}
+
+fn form(text: &str) -> Uuid {
+    /// Namespace of the forms of schemas; made up once, at random.
+    const NAMESPACE: Uuid = Uuid::from_u128(0x2d1b_7c6a_40e3_4b5f_9f0d_6a8e_51c2_07b4);
+    Uuid::new_v5(&NAMESPACE, text.as_bytes())
 }
 
 /// A JSON text without the white space between its tokens; everything else, the order of properties
@@ -79,7 +111,7 @@ pub(super) fn misfits(
     if level == Compatibility::None || earlier.is_empty() {
         return Ok(Vec::new());
     }
-    let mut new: Option<AvroSchema> = None;
+    let new = Parsed::read(kind, text, references)?;
     for old in earlier {
         let mut messages = Vec::new();
         if old.schema.kind != kind {
@@ -88,22 +120,17 @@ pub(super) fn misfits(
                  one {}', additionalInfo:'{kind}'}}",
                 old.schema.kind
             ));
-        } else if kind == SchemaKind::Avro {
-            if new.is_none() {
-                new = Some(avro::parse(text, references).map_err(|error| error.to_string())?);
+        } else {
+            let written =
+                Parsed::read(kind, &old.schema.text, &old.references).map_err(|error| {
+                    format!("version {} can't be read any more: {error}", old.version)
+                })?;
+            if level.is_backward() {
+                messages.extend(new.misfits(&written, Direction::NewReadsOld)?);
             }
-            let written = avro::parse(&old.schema.text, &old.references).map_err(|error| {
-                format!("version {} can't be read any more: {error}", old.version)
-            })?;
-            if let Some(new) = &new {
-                messages = avro_misfits(level, new, &written);
+            if level.is_forward() {
+                messages.extend(written.misfits(&new, Direction::OldReadsNew)?);
             }
-        } else if old.schema.text != text {
-            messages.push(format!(
-                "{{errorType:'NOT_CHECKED', description:'the compatibility of {kind} schemas can not \
-                 be checked by this registry; with the level NONE they are registered unchecked', \
-                 additionalInfo:'{kind}'}}"
-            ));
         }
         if !messages.is_empty() {
             messages.push(format!("{{oldSchemaVersion: {}}}", old.version));
@@ -115,20 +142,57 @@ pub(super) fn misfits(
     Ok(Vec::new())
 }
 
-fn avro_misfits(level: Compatibility, new: &AvroSchema, old: &AvroSchema) -> Vec<String> {
-    let mut messages = Vec::new();
-    let mut tell = |reader, writer, direction| {
-        for found in avro::compatibility::incompatibilities(reader, writer) {
-            messages.push(avro::compatibility::Told(&found, direction).to_string());
+/// A schema of any kind, ready to be compared.
+enum Parsed {
+    Avro(AvroSchema),
+    Json(JsonSchema),
+    Protobuf(ProtobufSchema),
+}
+
+impl Parsed {
+    fn read(
+        kind: SchemaKind,
+        text: &str,
+        references: &[ReferencedSchema],
+    ) -> Result<Parsed, String> {
+        match kind {
+            SchemaKind::Avro => avro::parse(text, references)
+                .map(Parsed::Avro)
+                .map_err(|error| error.to_string()),
+            SchemaKind::Json => json::parse(text, references)
+                .map(Parsed::Json)
+                .map_err(|error| error.to_string()),
+            SchemaKind::Protobuf => protobuf::parse(text, references)
+                .map(Parsed::Protobuf)
+                .map_err(|error| error.to_string()),
         }
-    };
-    if level.is_backward() {
-        tell(new, old, Direction::NewReadsOld);
     }
-    if level.is_forward() {
-        tell(old, new, Direction::OldReadsNew);
+
+    /// Why this schema can't read what the other writes, in words.
+    fn misfits(&self, writer: &Parsed, direction: Direction) -> Result<Vec<String>, String> {
+        let told = |found: Vec<Difference>| {
+            let told = found.iter().map(|found| Told(found, direction).to_string());
+            told.collect()
+        };
+        match (self, writer) {
+            (Parsed::Avro(reader), Parsed::Avro(writer)) => {
+                let found = avro::compatibility::incompatibilities(reader, writer);
+                let told = found
+                    .iter()
+                    .map(|found| avro::compatibility::Told(found, direction).to_string());
+                Ok(told.collect())
+            }
+            (Parsed::Json(reader), Parsed::Json(writer)) => {
+                let found = json::compatibility::differences(reader, writer);
+                found.map(told).map_err(|error| error.to_string())
+            }
+            (Parsed::Protobuf(reader), Parsed::Protobuf(writer)) => {
+                Ok(told(protobuf::compatibility::differences(reader, writer)))
+            }
+            // Kinds are compared before.
+            _ => Err("schemas of two kinds are not compared".to_owned()),
+        }
     }
-    messages
 }
 
 #[cfg(test)]
@@ -139,14 +203,16 @@ mod tests {
     fn white_space_goes_and_strings_stay() {
         let text = "{ \"b\" :\t[1 , 2.50],\n \"a\\\" \\\\\" : \" x \\\\\" }";
         assert_eq!(without_space(text), r#"{"b":[1,2.50],"a\" \\":" x \\"}"#);
-        let canonical = |text, normalize| canonical(SchemaKind::Json, text, &[], normalize);
+        let canonical = |text, normalize| {
+            canonical(SchemaKind::Json, text, &[], normalize).map(|found| found.text)
+        };
         assert_eq!(
-            canonical(r#"{"b": 1, "a": 2}"#, true).unwrap(),
-            r#"{"a":2,"b":1}"#
+            canonical(r#"{"title": "1", "$id": "a"}"#, true).unwrap(),
+            r#"{"$id":"a","title":"1"}"#
         );
         assert_eq!(
-            canonical(r#"{"b": 1, "a": 2}"#, false).unwrap(),
-            r#"{"b":1,"a":2}"#
+            canonical(r#"{"title": "1", "$id": "a"}"#, false).unwrap(),
+            r#"{"title":"1","$id":"a"}"#
         );
         assert!(canonical("[]", false).is_err() && canonical("{", false).is_err());
     }

@@ -32,8 +32,11 @@ pub(super) enum Fact {
 #[serde(rename_all = "camelCase")]
 pub(super) struct StoredSchema {
     pub(super) kind: SchemaKind,
-    /// In the one spelling that equal schemas share.
+    /// Of Avro, in the one spelling that equal schemas share.
     pub(super) text: String,
+    /// What equal schemas share, where it isn't the text (see [`Canonical`](super::check::Canonical)).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) form: Option<Uuid>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(super) references: Vec<StoredReference>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -208,6 +211,15 @@ impl Mode {
 }
 
 impl StoredSchema {
+    /// Whether both say the same, whatever they are annotated with.
+    pub(super) fn is_same(&self, other: &StoredSchema) -> bool {
+        let same = match (self.form, other.form) {
+            (Some(form), Some(other)) => form == other,
+            _ => self.text == other.text,
+        };
+        same && self.kind == other.kind && self.references == other.references
+    }
+
     /// An id made of the content alone, so that it is the same in every registry.
     pub(super) fn guid(&self) -> Uuid {
         /// Namespace of the content ids of schemas; made up once, at random.
@@ -219,7 +231,10 @@ impl StoredSchema {
             content.extend_from_slice(bytes);
         };
         part(self.kind.as_str().as_bytes());
-        part(self.text.as_bytes());
+        match self.form {
+            Some(form) => part(form.as_bytes()),
+            None => part(self.text.as_bytes()),
+        }
         for StoredReference { reference, id } in &self.references {
             part(reference.name.as_bytes());
             part(reference.subject.as_bytes());

@@ -98,15 +98,17 @@ impl Embedded {
             (normalize, references, resolved)
         };
         let resolved_there = resolved.clone();
-        let text = aside(move || check::canonical(kind, &text, &resolved_there, normalize))
-            .await?
-            .map_err(ApiError::invalid_schema)?;
+        let check::Canonical { text, form } =
+            aside(move || check::canonical(kind, &text, &resolved_there, normalize))
+                .await?
+                .map_err(ApiError::invalid_schema)?;
         let metadata = object("metadata", &request.metadata)?;
         let rule_set = object("ruleSet", &request.rule_set)?;
         let annotated = metadata.is_some() || rule_set.is_some();
         let schema = StoredSchema {
             kind,
             text,
+            form,
             references,
             metadata,
             rule_set,
@@ -371,9 +373,7 @@ fn find<'a>(
         .filter(|version| id.is_none_or(|id| id == version.id))
         .find_map(|version| {
             let schema = state.stored(version.id)?;
-            let same = schema.kind == wanted.kind
-                && schema.text == wanted.text
-                && schema.references == wanted.references
+            let same = schema.is_same(wanted)
                 && (!candidate.annotated
                     || (schema.metadata == wanted.metadata && schema.rule_set == wanted.rule_set));
             same.then(|| Registered {

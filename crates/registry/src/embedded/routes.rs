@@ -20,7 +20,7 @@ use super::api_error::ApiError;
 use super::names::{self, SubjectName};
 use super::query::{Query, Wanted};
 use super::register::Registered;
-use super::schemas::formatted;
+use super::schemas::{formatted, shown};
 use super::settings::Scope;
 use super::subjects::{VersionName, version_answer};
 use crate::rest::{
@@ -402,8 +402,9 @@ impl Embedded {
             }
             (&Method::GET, Route::VersionSchema(subject, version)) => {
                 let (subject, version) = (asked.subject(subject)?, VersionName::parse(version)?);
-                self.version(&subject, version, query.wanted(), |_, _, schema| {
-                    schema.text.clone().into_bytes()
+                self.version(&subject, version, query.wanted(), |state, _, schema| {
+                    let shown = shown(state, schema, query, false).schema;
+                    shown.unwrap_or_default().into_bytes()
                 })
             }
             (&Method::GET, Route::ReferencedBy(subject, version)) => {

@@ -13,6 +13,7 @@ use super::query::Query;
 use super::state::State;
 use super::subjects::{schema_answer, version_answer};
 use crate::avro;
+use crate::protobuf;
 use crate::rest::SchemaAnswer;
 use crate::schema::SchemaKind;
 
@@ -162,10 +163,22 @@ pub(super) fn formatted(
             answer.schema = Some(avro::render_resolved(&parsed));
         }
     }
+    // What the serializers of most languages read: they have no compiler at hand.
+    if schema.kind == SchemaKind::Protobuf && query.get("format") == Some("serialized") {
+        let references = state.resolve(&schema.references).unwrap_or_default();
+        if let Ok(parsed) = protobuf::parse(&schema.text, &references) {
+            answer.schema = Some(parsed.serialized());
+        }
+    }
     answer
 }
 
-fn shown(state: &State, schema: &StoredSchema, query: &Query, extended: bool) -> SchemaAnswer {
+pub(super) fn shown(
+    state: &State,
+    schema: &StoredSchema,
+    query: &Query,
+    extended: bool,
+) -> SchemaAnswer {
     formatted(state, schema, query, schema_answer(schema, extended))
 }
 

@@ -251,6 +251,18 @@ impl State {
 
     /// Ids of the schemas, in use, that refer to a version.
     pub(super) fn referring(&self, name: &SubjectName, version: u32) -> Vec<u32> {
+        let mut ids = self.all_referring(name, version);
+        ids.retain(|id| self.in_use(*id).is_some());
+        ids
+    }
+
+    /// Whether a version that isn't deleted refers to this one.
+    pub(super) fn is_needed(&self, name: &SubjectName, version: u32) -> bool {
+        let mut ids = self.all_referring(name, version).into_iter();
+        ids.any(|id| self.uses(id).any(|(_, version)| !version.deleted))
+    }
+
+    fn all_referring(&self, name: &SubjectName, version: u32) -> Vec<u32> {
         let refers = |schema: &StoredSchema| {
             schema
                 .references
@@ -260,12 +272,8 @@ impl State {
                         && i64::from(reference.version) == i64::from(version)
                 })
         };
-        let ids = self
-            .schemas
-            .iter()
-            .filter(|(_, schema)| refers(schema))
-            .map(|(id, _)| *id);
-        ids.filter(|id| self.in_use(*id).is_some()).collect()
+        let ids = self.schemas.iter().filter(|(_, schema)| refers(schema));
+        ids.map(|(id, _)| *id).collect()
     }
 }
 

@@ -298,10 +298,10 @@ impl Embedded {
     }
 
     fn refuse_if_referenced(&self, subject: &SubjectName, version: u32) -> Result<(), ApiError> {
-        if self.state().referring(subject, version).is_empty() {
-            Ok(())
-        } else {
+        if self.state().is_needed(subject, version) {
             Err(ApiError::referenced(subject.as_str(), version))
+        } else {
+            Ok(())
         }
     }
 }
