@@ -332,6 +332,42 @@ impl<'a> Lexer<'a> {
         }
     }
 
+    /// Goes to an object's member or an array's item, of a text that is JSON.
+    #[cfg(feature = "json-schema")]
+    pub(crate) fn go_to(&mut self, token: &str) -> Result<(), Stop> {
+        let close = match self.peek() {
+            b'{' => b'}',
+            b'[' => b']',
+            _ => return self.stop("nothing is in this"),
+        };
+        let (mut found, mut index, mut key) = (None, 0, Vec::new());
+        let mut open = self.open(close)?;
+        while open {
+            let here = if close == b'}' {
+                key.clear();
+                self.key()?.put(&mut key);
+                self.colon()?;
+                key == token.as_bytes()
+            } else {
+                index += 1;
+                token.parse() == Ok(index - 1)
+            };
+            if here {
+                // Of members of one name the last one counts.
+                found = Some(self.place());
+            }
+            self.skip()?;
+            open = self.more(close)?;
+        }
+        match found {
+            Some(place) => {
+                self.back_to(place);
+                Ok(())
+            }
+            None => self.stop("there is no such member"),
+        }
+    }
+
     /// Takes a value that is neither null nor has others in it.
     fn scalar(&mut self, byte: u8) -> Result<(), Stop> {
         match byte {

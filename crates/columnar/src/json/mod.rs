@@ -2,7 +2,8 @@
 //!
 //! [`Writer`] makes rows of any Avro schema from JSON text, in one pass and without a tree of
 //! values. [`Inference`] looks at records without a schema and says what schema holds them, or
-//! what a table's schema lacks for them. So a topic of plain JSON is this loop:
+//! what a table's schema lacks for them. `JsonSchema` (feature `json-schema`) is a schema of the
+//! other kind, with its own writer. So a topic of plain JSON is this loop:
 //!
 //! ```
 //! use fletch_columnar::avro::{Schema, grow};
@@ -87,9 +88,14 @@ mod names;
 mod overlay;
 mod plan;
 mod scalars;
+#[cfg(feature = "json-schema")]
+mod schema;
 mod shape;
 mod time;
 mod write;
+
+#[cfg(feature = "json-schema")]
+pub use schema::{CheckedWriter, JsonSchema, JsonSchemaError};
 
 use std::fmt::Write as _;
 
@@ -100,7 +106,7 @@ use fault::{Fault, Stop};
 use lexer::Lexer;
 pub(crate) use names::ALIASES;
 use overlay::Overlay;
-use plan::{Plan, Text};
+use plan::{Notes, Plan};
 use write::{Run, Scratch, Step};
 
 /// What becomes of members that the schema has no field for.
@@ -157,7 +163,7 @@ impl Writer {
     /// A writer of rows of `schema`.
     pub fn new(schema: &Schema, unknown: Unknown) -> Self {
         Self {
-            plan: Plan::new(schema, &|_| Text::Any),
+            plan: Plan::new(schema, &Notes::default()),
             schema: schema.clone(),
             unknown,
             scratch: Scratch::default(),
@@ -213,7 +219,7 @@ impl Inference {
         let table = table
             .cloned()
             .unwrap_or_else(|| Schema::empty_record("Value"));
-        let plan = Plan::new(&table, &|_| Text::Any);
+        let plan = Plan::new(&table, &Notes::default());
         Self {
             overlay: Overlay::new(&plan, &limits),
             plan,

@@ -1,7 +1,7 @@
 //! A schema, compiled for JSON: what each value must look like, and which column a member's is.
 
 use std::cell::Cell;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use crate::avro::{Kind, Logical, RecordType, Schema, TypeId, encode_default};
 
@@ -25,6 +25,8 @@ pub(crate) enum Node {
     /// Base64 of so many bytes.
     Fixed(usize),
     Symbols(Vec<Box<str>>),
+    /// One of these strings, as text.
+    OneOf(Box<[Box<str>]>),
     /// A number with so many digits behind the point, as two's complement. `size`: of a fixed.
     Decimal {
         precision: u8,
@@ -40,20 +42,24 @@ pub(crate) enum Node {
     Time {
         unit_ns: i64,
     },
-    /// A point in time in units of so many nanoseconds; `local`: without an offset from UTC.
+    /// A point in time in units of so many nanoseconds; `local`: without an offset from UTC;
+    /// `cut`: whether digits that the unit can't show are left out, or refused.
     Timestamp {
         unit_ns: i64,
         local: bool,
+        cut: bool,
     },
     /// An index into [`Plan::records`].
     Record(usize),
     Array(NodeId),
     Map(NodeId),
-    /// The member that isn't null, and the indices of the two.
+    /// The member that isn't null, and the indices of the two as they are written.
     Optional {
         value: NodeId,
         index: u8,
         null: u8,
+        /// Whether null is only for members that aren't there.
+        never_null: bool,
     },
     Union(Vec<NodeId>),
     /// What JSON has no spelling for that we take: nothing fits.
@@ -72,6 +78,22 @@ pub(crate) enum Text {
     Strings,
 }
 
+/// What an Avro schema doesn't say about its JSON. By default, nothing.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Notes {
+    pub(crate) texts: HashMap<TypeId, Text>,
+    /// What strings there are of a type.
+    pub(crate) symbols: HashMap<TypeId, Box<[Box<str>]>>,
+    /// Unions whose null is only for members that aren't there.
+    pub(crate) never_null: HashSet<TypeId>,
+    /// Fields of records whose members must be there.
+    pub(crate) required: HashSet<(TypeId, usize)>,
+    /// Records that have no other members.
+    pub(crate) closed: HashSet<TypeId>,
+    /// Whether timestamps lose the digits that their unit can't show.
+    pub(crate) cut_fractions: bool,
+}
+
 #[derive(Debug)]
 pub(crate) struct Record {
     pub(crate) ty: TypeId,
@@ -84,6 +106,8 @@ pub(crate) struct Record {
     pub(crate) rest: Option<usize>,
     /// The field that takes what isn't an object at all.
     pub(crate) bare: Option<usize>,
+    /// Whether there must be no other members.
+    pub(crate) closed: bool,
 }
 
 #[derive(Debug)]
@@ -108,10 +132,10 @@ pub(crate) struct Plan {
 }
 
 impl Plan {
-    pub(crate) fn new(schema: &Schema, text: &dyn Fn(TypeId) -> Text) -> Self {
+    pub(crate) fn new(schema: &Schema, notes: &Notes) -> Self {
         let mut compiler = Compiler {
             schema,
-            text,
+            notes,
             nodes: Vec::new(),
             records: Vec::new(),
             done: HashMap::new(),
@@ -150,7 +174,7 @@ impl Field {
 
 struct Compiler<'a> {
     schema: &'a Schema,
-    text: &'a dyn Fn(TypeId) -> Text,
+    notes: &'a Notes,
     nodes: Vec<Node>,
     records: Vec<Record>,
     done: HashMap<TypeId, NodeId>,
@@ -171,7 +195,7 @@ impl Compiler<'_> {
     fn compile(&mut self, ty: TypeId) -> Node {
         let schema = self.schema;
         let logical = schema.ty(ty).logical;
-        if let Some(node) = logical.and_then(|l| logical_node(schema.kind_of(ty), l)) {
+        if let Some(node) = logical.and_then(|l| self.logical(schema.kind_of(ty), l)) {
             return node;
         }
         match schema.kind_of(ty) {
@@ -182,7 +206,10 @@ impl Compiler<'_> {
             Kind::Float => Node::Float,
             Kind::Double => Node::Double,
             Kind::Bytes => Node::Bytes,
-            Kind::String => Node::Text((self.text)(ty)),
+            Kind::String => match self.notes.symbols.get(&ty) {
+                Some(symbols) => Node::OneOf(symbols.clone()),
+                None => Node::Text(self.notes.texts.get(&ty).copied().unwrap_or_default()),
+            },
             Kind::Fixed { size, .. } => Node::Fixed(*size),
             Kind::Enum(e) => Node::Symbols(e.symbols.iter().map(|s| s.as_str().into()).collect()),
             Kind::Record(record) => {
@@ -194,6 +221,7 @@ impl Compiler<'_> {
                     follows: Vec::new(),
                     rest: None,
                     bare: None,
+                    closed: self.notes.closed.contains(&ty),
                 });
                 self.record(index, record);
                 Node::Record(index)
@@ -207,11 +235,46 @@ impl Compiler<'_> {
                         value: self.node(value),
                         index: (1 - null) * 2,
                         null: null * 2,
+                        never_null: self.notes.never_null.contains(&ty),
                     }
                 }
                 None => Node::Union(members.iter().map(|&m| self.node(m)).collect()),
             },
         }
+    }
+
+    fn logical(&self, kind: &Kind, logical: Logical) -> Option<Node> {
+        let size = match kind {
+            Kind::Fixed { size, .. } => Some(*size),
+            _ => None,
+        };
+        Some(match logical {
+            Logical::Decimal { precision, scale } => Node::Decimal {
+                precision,
+                scale,
+                size,
+            },
+            Logical::Uuid => Node::Uuid { size },
+            Logical::Date => Node::Date,
+            Logical::TimeMillis | Logical::TimeMicros => Node::Time {
+                unit_ns: logical.unit_ns()?,
+            },
+            Logical::TimestampMillis | Logical::TimestampMicros | Logical::TimestampNanos => {
+                Node::Timestamp {
+                    unit_ns: logical.unit_ns()?,
+                    local: false,
+                    cut: self.notes.cut_fractions,
+                }
+            }
+            Logical::LocalTimestampMillis
+            | Logical::LocalTimestampMicros
+            | Logical::LocalTimestampNanos => Node::Timestamp {
+                unit_ns: logical.unit_ns()?,
+                local: true,
+                cut: self.notes.cut_fractions,
+            },
+            Logical::Duration => Node::Nothing,
+        })
     }
 
     fn record(&mut self, index: usize, record: &RecordType) {
@@ -239,6 +302,7 @@ impl Compiler<'_> {
                 Some(value) => encode_default(self.schema, field.ty, value, &mut default).is_ok(),
                 None => false,
             };
+            let required = self.notes.required.contains(&(self.records[index].ty, i));
             let absent = absent.then(|| default.into()).or(null.map(|n| match n {
                 NO_BYTES => [].into(),
                 n => [n].into(),
@@ -250,7 +314,7 @@ impl Compiler<'_> {
                 name: field.name.as_str().into(),
                 node,
                 quick: key.and_then(quick_form),
-                absent,
+                absent: absent.filter(|_| !required),
                 null,
                 text: None,
             });
@@ -294,36 +358,4 @@ pub(crate) const NO_BYTES: u8 = 0xff;
 fn quick_form(key: &[u8]) -> Option<Box<[u8]>> {
     let plain = key.iter().all(|b| !matches!(b, b'"' | b'\\' | 0..0x20));
     plain.then(|| key.iter().copied().chain([b'"']).collect())
-}
-
-fn logical_node(kind: &Kind, logical: Logical) -> Option<Node> {
-    let size = match kind {
-        Kind::Fixed { size, .. } => Some(*size),
-        _ => None,
-    };
-    Some(match logical {
-        Logical::Decimal { precision, scale } => Node::Decimal {
-            precision,
-            scale,
-            size,
-        },
-        Logical::Uuid => Node::Uuid { size },
-        Logical::Date => Node::Date,
-        Logical::TimeMillis | Logical::TimeMicros => Node::Time {
-            unit_ns: logical.unit_ns()?,
-        },
-        Logical::TimestampMillis | Logical::TimestampMicros | Logical::TimestampNanos => {
-            Node::Timestamp {
-                unit_ns: logical.unit_ns()?,
-                local: false,
-            }
-        }
-        Logical::LocalTimestampMillis
-        | Logical::LocalTimestampMicros
-        | Logical::LocalTimestampNanos => Node::Timestamp {
-            unit_ns: logical.unit_ns()?,
-            local: true,
-        },
-        Logical::Duration => Node::Nothing,
-    })
 }

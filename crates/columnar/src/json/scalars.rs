@@ -40,7 +40,7 @@ fn expected(node: &Node) -> &'static str {
         Node::Float => "a number that a float holds",
         Node::Bytes => "base64",
         Node::Fixed(_) => "base64 of the right length",
-        Node::Symbols(_) => "a symbol of the enum",
+        Node::Symbols(_) | Node::OneOf(_) => "a symbol of the enum",
         Node::Decimal { .. } => "a decimal of the right precision and scale",
         Node::Uuid { .. } => "a UUID",
         Node::Date => "a date",
@@ -55,7 +55,7 @@ fn put_number(node: &Node, lexer: &mut Lexer<'_>, row: &mut Vec<u8>) -> Result<O
     let number = lexer.number()?;
     let count = || number.exact_long();
     Ok(match node {
-        // In the unit of the column, as Avro's own JSON has it.
+        // Counts are in the column's unit, as in Avro's own JSON.
         Node::Timestamp { .. } => count().map(|value| put_long(row, value)),
         Node::Time { unit_ns } => count()
             .filter(|value| (0..time::DAY_NS / unit_ns).contains(value))
@@ -118,8 +118,16 @@ fn put_text(node: &Node, text: &[u8], row: &mut Vec<u8>) -> Option<()> {
             let time_ns = time::time_of_day(text)?;
             (time_ns % unit_ns == 0).then(|| put_long(row, time_ns / unit_ns))
         }
-        &Node::Timestamp { unit_ns, local } => {
-            put_long(row, time::timestamp(text, local, unit_ns)?);
+        Node::OneOf(symbols) => {
+            let known = symbols.iter().any(|s| s.as_bytes() == text);
+            known.then(|| put_bytes(row, text))
+        }
+        &Node::Timestamp {
+            unit_ns,
+            local,
+            cut,
+        } => {
+            put_long(row, time::timestamp(text, local, unit_ns, cut)?);
             Some(())
         }
         _ => None,

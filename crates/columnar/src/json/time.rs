@@ -1,6 +1,7 @@
 //! Dates and times as RFC 3339 spells them.
 
 pub(crate) const DAY_NS: i64 = 86_400_000_000_000;
+const MINUTE_NS: i64 = 60_000_000_000;
 
 /// `2026-01-31`, as days since 1970-01-01.
 pub(crate) fn date(text: &[u8]) -> Option<i32> {
@@ -8,41 +9,49 @@ pub(crate) fn date(text: &[u8]) -> Option<i32> {
     rest.is_empty().then_some(days)
 }
 
-/// `13:45:07`, with a fraction or without, as nanoseconds. A `Z` may follow, but no other offset:
-/// it would need a date.
+/// `13:45:07`, with a fraction or without, as nanoseconds. If an offset follows, it is the time of
+/// day in UTC.
 pub(crate) fn time_of_day(text: &[u8]) -> Option<i64> {
-    let (ns, rest) = read_time(text)?;
-    matches!(rest, b"" | b"Z" | b"z").then_some(ns)
+    let (time_ns, _, rest) = read_time(text)?;
+    let offset_minutes = if rest.is_empty() { 0 } else { offset(rest)? };
+    Some((time_ns - offset_minutes * MINUTE_NS).rem_euclid(DAY_NS))
 }
 
 /// `2026-01-31T13:45:07.5+02:00` in units of `unit_ns` since 1970. `local`: without an offset,
-/// which else must be there. None also if the unit is too coarse for the fraction.
-pub(crate) fn timestamp(text: &[u8], local: bool, unit_ns: i64) -> Option<i64> {
+/// which else must be there. Digits that the unit can't show are left out if they may be `cut`.
+pub(crate) fn timestamp(text: &[u8], local: bool, unit_ns: i64, cut: bool) -> Option<i64> {
     let (days, rest) = read_date(text)?;
     let [b'T' | b't' | b' ', rest @ ..] = rest else {
         return None;
     };
-    let (time_ns, rest) = read_time(rest)?;
+    let (time_ns, whole, rest) = read_time(rest)?;
     let offset_minutes = match rest {
         b"" => local.then_some(0)?,
         _ if local => return None,
-        b"Z" | b"z" => 0,
-        [sign @ (b'+' | b'-'), h1, h2, b':', m1, m2] => {
-            let hours = two(&[*h1, *h2]).filter(|&h| h < 24)?;
-            let minutes = two(&[*m1, *m2]).filter(|&m| m < 60)?;
-            let offset = hours * 60 + minutes;
-            if *sign == b'-' { -offset } else { offset }
-        }
-        _ => return None,
+        rest => offset(rest)?,
     };
-    if time_ns % unit_ns != 0 {
+    if !cut && (!whole || time_ns % unit_ns != 0) {
         return None;
     }
     let day_units = DAY_NS / unit_ns;
     i64::from(days)
         .checked_mul(day_units)?
         .checked_add(time_ns / unit_ns)?
-        .checked_sub(offset_minutes * (60_000_000_000 / unit_ns))
+        .checked_sub(offset_minutes * (MINUTE_NS / unit_ns))
+}
+
+/// `Z`, or hours and minutes, as minutes east of UTC.
+fn offset(text: &[u8]) -> Option<i64> {
+    match text {
+        b"Z" | b"z" => Some(0),
+        [sign @ (b'+' | b'-'), h1, h2, b':', m1, m2] => {
+            let hours = two(&[*h1, *h2]).filter(|&h| h < 24)?;
+            let minutes = two(&[*m1, *m2]).filter(|&m| m < 60)?;
+            let offset = hours * 60 + minutes;
+            Some(if *sign == b'-' { -offset } else { offset })
+        }
+        _ => None,
+    }
 }
 
 fn two(text: &[u8]) -> Option<i64> {
@@ -81,7 +90,8 @@ fn read_date(text: &[u8]) -> Option<(i32, &[u8])> {
     Some((before + in_year - EPOCH, rest))
 }
 
-fn read_time(text: &[u8]) -> Option<(i64, &[u8])> {
+/// Nanoseconds, whether they are all there is, and what follows.
+fn read_time(text: &[u8]) -> Option<(i64, bool, &[u8])> {
     let (head, rest) = text.split_at_checked(8)?;
     if head[2] != b':' || head[5] != b':' {
         return None;
@@ -92,22 +102,19 @@ fn read_time(text: &[u8]) -> Option<(i64, &[u8])> {
     let seconds = two(&head[6..]).filter(|&s| s < 60)?;
     let mut ns = (hours * 3600 + minutes * 60 + seconds) * 1_000_000_000;
     let [b'.', fraction @ ..] = rest else {
-        return Some((ns, rest));
+        return Some((ns, true, rest));
     };
     let digits = fraction.iter().take_while(|b| b.is_ascii_digit()).count();
     if digits == 0 {
         return None;
     }
-    let mut unit = 100_000_000;
+    let (mut unit, mut whole) = (100_000_000, true);
     for &digit in &fraction[..digits] {
-        // A digit that no nanosecond shows must not get lost.
-        if unit == 0 && digit != b'0' {
-            return None;
-        }
+        whole &= unit > 0 || digit == b'0';
         ns += i64::from(digit - b'0') * unit;
         unit /= 10;
     }
-    Some((ns, &fraction[digits..]))
+    Some((ns, whole, &fraction[digits..]))
 }
 
 #[cfg(test)]
@@ -141,7 +148,7 @@ mod tests {
 
     #[test]
     fn times_keep_every_digit_or_are_refused() {
-        let micros = |text: &str| timestamp(text.as_bytes(), false, 1_000);
+        let micros = |text: &str| timestamp(text.as_bytes(), false, 1_000, false);
         assert_eq!(micros("1970-01-01T00:00:01.5Z"), Some(1_500_000));
         assert_eq!(micros("1970-01-01T01:00:00+01:00"), Some(0));
         assert_eq!(micros("1969-12-31T23:59:59.999999-00:00"), Some(-1));
@@ -158,10 +165,16 @@ mod tests {
             assert_eq!(micros(text), None, "{text}");
         }
         assert_eq!(
-            timestamp(b"1970-01-01T00:00:00.001", true, 1_000_000),
+            timestamp(b"1970-01-01T00:00:00.001", true, 1_000_000, false),
             Some(1)
         );
-        assert_eq!(timestamp(b"9999-12-31T00:00:00Z", false, 1), None);
+        assert_eq!(timestamp(b"9999-12-31T00:00:00Z", false, 1, false), None);
+        let cut = timestamp(b"1969-12-31T23:59:59.9999999999Z", false, 1_000, true);
+        assert_eq!(cut, Some(-1));
         assert_eq!(time_of_day(b"23:59:59.999999999"), Some(DAY_NS - 1));
+        assert_eq!(
+            time_of_day(b"01:00:00+02:00"),
+            Some(DAY_NS - 60 * MINUTE_NS)
+        );
     }
 }

@@ -79,7 +79,8 @@ impl Run<'_> {
     fn bare(&mut self, lexer: &mut Lexer<'_>, index: usize, row: &mut Vec<u8>) -> Result<(), Stop> {
         let at = lexer.at;
         let record = &self.plan.records[index];
-        let null = lexer.peek() == b'n';
+        // For a topic without a schema, a row of nulls says as much.
+        let null = lexer.peek() == b'n' && self.unknown == Unknown::Grow;
         let mut taken = false;
         for (i, field) in record.fields.iter().enumerate() {
             if record.bare == Some(i) && !null {
@@ -112,8 +113,16 @@ impl Run<'_> {
     ) -> Result<(), Stop> {
         let byte = lexer.peek();
         match self.plan.nodes[node] {
-            Node::Optional { value, index, null } => {
+            Node::Optional {
+                value,
+                index,
+                null,
+                never_null,
+            } => {
                 if byte == b'n' {
+                    if never_null {
+                        return Err(Stop::new(lexer.at, Fault::Unfit("no null")));
+                    }
                     lexer.literal(b"null")?;
                     row.push(null);
                     Ok(())
@@ -508,7 +517,12 @@ impl Run<'_> {
             buffer.extend_from_slice(lexer.between(at, lexer.at));
             return Ok(());
         }
-        match (&mut self.overlay, self.unknown) {
+        let unknown = if self.plan.records[index].closed {
+            Unknown::Refuse
+        } else {
+            self.unknown
+        };
+        match (&mut self.overlay, unknown) {
             (Some(overlay), _) => {
                 lexer.back_to(place);
                 overlay.member(index, &text_of(key), lexer)
