@@ -262,7 +262,7 @@ impl Inner {
         Ok(fetched)
     }
 
-    async fn get<T>(
+    pub(super) async fn get<T>(
         &self,
         operation: &'static str,
         what: &str,
@@ -312,7 +312,7 @@ impl Inner {
     }
 }
 
-fn parsed<T: DeserializeOwned>(body: &[u8]) -> Result<T, String> {
+pub(super) fn parsed<T: DeserializeOwned>(body: &[u8]) -> Result<T, String> {
     serde_json::from_slice(body).map_err(|error| format!("not the JSON of a registry: {error}"))
 }
 

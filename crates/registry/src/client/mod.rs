@@ -3,6 +3,7 @@
 mod config;
 mod endpoint;
 mod fetch;
+mod lookup;
 mod tls;
 mod transport;
 

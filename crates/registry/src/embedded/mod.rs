@@ -8,6 +8,7 @@ mod access;
 mod api_error;
 mod check;
 mod facts;
+mod lookup;
 mod names;
 mod query;
 mod register;
