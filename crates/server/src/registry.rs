@@ -8,6 +8,7 @@ use fletch_registry::{
 };
 use fletch_store::Store;
 use fletch_table::{SchemaSource, SchemaSourceError, SchemaText};
+use fletch_wire::Uuid;
 use futures_util::future::BoxFuture;
 use metrics::{Counter, counter};
 
@@ -90,7 +91,7 @@ impl Schemas {
 impl SchemaSource for Schemas {
     fn schema(&self, id: u32) -> BoxFuture<'_, Result<Arc<SchemaText>, SchemaSourceError>> {
         Box::pin(async move {
-            let schema = match self {
+            match self {
                 Self::Embedded {
                     registry,
                     hits,
@@ -98,21 +99,68 @@ impl SchemaSource for Schemas {
                 } => {
                     let found = registry.schema(id);
                     if found.is_some() { hits } else { misses }.increment(1);
-                    found.ok_or(SchemaSourceError::NotFound)?
+                    found
+                        .as_deref()
+                        .map(text)
+                        .ok_or(SchemaSourceError::NotFound)
                 }
-                Self::Outside(client) => client.schema(id).await.map_err(|error| match error {
-                    RegistryError::NotFound { .. } => SchemaSourceError::NotFound,
-                    other => SchemaSourceError::Unavailable(other.to_string()),
-                })?,
-                Self::Nowhere => return Err(SchemaSourceError::NotFound),
-            };
-            Ok(Arc::new(text(&schema)))
+                Self::Outside(client) => answer(client.schema(id).await.as_deref()),
+                Self::Nowhere => Err(SchemaSourceError::NotFound),
+            }
+        })
+    }
+
+    fn by_guid(&self, guid: Uuid) -> BoxFuture<'_, Result<Arc<SchemaText>, SchemaSourceError>> {
+        Box::pin(async move {
+            match self {
+                Self::Embedded { registry, .. } => {
+                    let found = registry.with_guid(guid);
+                    found
+                        .as_deref()
+                        .map(text)
+                        .ok_or(SchemaSourceError::NotFound)
+                }
+                Self::Outside(client) => answer(client.schema_by_guid(guid).await.as_deref()),
+                Self::Nowhere => Err(SchemaSourceError::NotFound),
+            }
+        })
+    }
+
+    fn latest<'a>(
+        &'a self,
+        subject: &'a str,
+    ) -> BoxFuture<'a, Result<Arc<SchemaText>, SchemaSourceError>> {
+        Box::pin(async move {
+            match self {
+                Self::Embedded { registry, .. } => {
+                    let found = registry.latest(subject);
+                    found
+                        .as_deref()
+                        .map(text)
+                        .ok_or(SchemaSourceError::NotFound)
+                }
+                Self::Outside(client) => {
+                    let version = client.version(subject, None).await;
+                    answer(version.as_ref().map(|version| &version.schema))
+                }
+                Self::Nowhere => Err(SchemaSourceError::NotFound),
+            }
         })
     }
 }
 
-fn text(schema: &Schema) -> SchemaText {
-    SchemaText {
+/// What a registry elsewhere said.
+fn answer(answer: Result<&Schema, &RegistryError>) -> Result<Arc<SchemaText>, SchemaSourceError> {
+    match answer {
+        Ok(schema) => Ok(text(schema)),
+        Err(RegistryError::NotFound { .. }) => Err(SchemaSourceError::NotFound),
+        Err(other) => Err(SchemaSourceError::Unavailable(other.to_string())),
+    }
+}
+
+fn text(schema: &Schema) -> Arc<SchemaText> {
+    Arc::new(SchemaText {
+        id: Some(schema.id),
         kind: match schema.kind {
             SchemaKind::Avro => fletch_table::SchemaKind::Avro,
             SchemaKind::Json => fletch_table::SchemaKind::Json,
@@ -122,7 +170,7 @@ fn text(schema: &Schema) -> SchemaText {
         references: schema
             .references
             .iter()
-            .map(|reference| reference.text.clone())
+            .map(|reference| (reference.name.clone(), reference.text.clone()))
             .collect(),
-    }
+    })
 }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use fletch_store::Topic;
+use fletch_table::settings;
 
 use crate::config::Config;
 
@@ -29,6 +30,8 @@ enum Allowed {
     OneOf(&'static [&'static str]),
     /// A number from 0 to 1.
     Ratio,
+    /// Any text.
+    Any,
 }
 
 /// One topic config.
@@ -78,6 +81,16 @@ topic_configs! {
         "Without effect: there is no compaction.";
     "file.delete.delay.ms" "log.segment.delete.delay.ms" Long "60000" Allowed::From(0),
         "Without effect: topics share the segments of one log.";
+    "fletch.format" "fletch.format" String "auto" Allowed::OneOf(settings::FORMATS),
+        "What the values are. auto looks at each: a schema's id before it or in a header, then JSON, then text, then bytes.";
+    "fletch.format.subject" "fletch.format.subject" String "" Allowed::Any,
+        "The subject whose latest schema values without an id are written with; fletch.format says its language.";
+    "fletch.key.format" "fletch.key.format" String "none" Allowed::OneOf(settings::KEY_FORMATS),
+        "What the keys are, for a column kafka_key_value of their type. none: bytes only.";
+    "fletch.key.format.subject" "fletch.key.format.subject" String "" Allowed::Any,
+        "The subject whose latest schema keys without an id are written with; fletch.key.format says its language.";
+    "fletch.table" "fletch.table" Boolean "true" Allowed::Switch,
+        "Whether the topic has a table.";
     "flush.messages" "log.flush.interval.messages" Long "9223372036854775807" Allowed::From(1),
         "Without effect: every batch is flushed before it is acknowledged.";
     "flush.ms" "log.flush.interval.ms" Long "9223372036854775807" Allowed::From(0),
@@ -142,6 +155,7 @@ impl TopicConfig {
         };
         let allowed = match self.allowed {
             Allowed::Switch if matches!(value, "true" | "false") => return None,
+            Allowed::Any => return None,
             Allowed::Switch => "true or false".to_owned(),
             Allowed::OneOf(words) if words.contains(&value) => return None,
             Allowed::OneOf(words) => words.join(" or "),
@@ -176,6 +190,8 @@ pub(crate) fn validate<'a>(
         }
         valid.insert(name.to_owned(), value.trim().to_owned());
     }
+    // Each may be right and all together not.
+    fletch_table::TopicSettings::parse(&valid)?;
     Ok(valid)
 }
 
@@ -253,6 +269,10 @@ mod tests {
             ("message.timestamp.type", Some("logappendtime"), false),
             ("min.cleanable.dirty.ratio", Some("0.25"), true),
             ("preallocate", Some("TRUE"), false),
+            ("fletch.format", Some("json_schema"), true),
+            ("fletch.format", Some("csv"), false),
+            // Of no use without a format.
+            ("fletch.format.subject", Some("clicks-value"), false),
             ("no.such.thing", Some("1"), false),
         ] {
             assert_eq!(

@@ -44,6 +44,7 @@ impl SchemaSource for OneSchema {
         Box::pin(async {
             let text = SCHEMA.to_owned();
             Ok(Arc::new(SchemaText {
+                id: None,
                 kind: SchemaKind::Avro,
                 text,
                 references: vec![],

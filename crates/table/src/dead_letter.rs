@@ -35,11 +35,11 @@ pub const HEADER_SCHEMA_ID: &str = "fletch.schema-id";
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Reason {
-    /// The value doesn't begin with a zero byte and a schema id.
+    /// The payload doesn't begin with a zero byte and a schema id, and the topic's format asks for it.
     NotFramed,
     /// The registry has no schema of that id.
     UnknownSchema,
-    /// The schema is in a language that isn't decoded.
+    /// The schema is in a language that isn't decoded, or not the one that the topic asks for.
     UnsupportedSchema,
     /// The schema isn't valid.
     InvalidSchema,
@@ -51,6 +51,8 @@ pub enum Reason {
     InvalidHeader,
     /// A batch, or the rest of one, can't be taken apart; the dead letter's value is the batch.
     UnreadableBatch,
+    /// The decoder failed on this record: a fault of this program.
+    Internal,
 }
 
 impl Reason {
@@ -65,6 +67,7 @@ impl Reason {
             Self::InvalidValue => "invalid_value",
             Self::InvalidHeader => "invalid_header",
             Self::UnreadableBatch => "unreadable_batch",
+            Self::Internal => "internal",
         }
     }
 }

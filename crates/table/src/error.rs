@@ -80,6 +80,9 @@ pub enum TableError {
         /// What it is.
         why: String,
     },
+    /// A topic's configs don't say how its records are to be read.
+    #[error("topic config {0}")]
+    TopicConfig(String),
     /// The commit log refused or failed.
     #[error("commit log: {0}")]
     Store(String),

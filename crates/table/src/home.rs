@@ -9,11 +9,13 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use arrow_schema::Fields;
-use fletch_columnar::avro::Schema;
+use fletch_columnar::avro::{Schema, SchemaKind};
 use fletch_store::Topic;
+use tokio::sync::Mutex;
 use uuid::Uuid;
 
-use crate::commit::{IcebergTable, Options};
+use crate::commit::{Change, IcebergTable, Options, Outcome};
+use crate::convert::{TableSchemas, as_field};
 use crate::worker::House;
 use crate::{TableError, schema};
 
@@ -23,6 +25,8 @@ const TOPIC: &str = "fletch.topic";
 const TOPIC_ID: &str = "fletch.topic-id";
 /// Table property: the Avro schema that the value columns hold.
 const AVRO_SCHEMA: &str = "fletch.avro-schema";
+/// Table property: the Avro schema that the columns of a typed key hold.
+const KEY_AVRO_SCHEMA: &str = "fletch.key-avro-schema";
 /// Old metadata files that a table keeps.
 const METADATA_FILES_KEPT: u32 = 20;
 
@@ -64,7 +68,7 @@ pub(crate) async fn create(
     house: &House,
     topic: &Topic,
     columns: &Fields,
-    avro: Option<&Schema>,
+    schemas: &TableSchemas,
 ) -> Result<IcebergTable, TableError> {
     let columns = schema::grow(None, 0, columns)?.ok_or_else(|| TableError::Column {
         path: String::new(),
@@ -98,29 +102,82 @@ pub(crate) async fn create(
             METADATA_FILES_KEPT.to_string(),
         ),
     ]);
-    if let Some(avro) = avro {
-        properties.extend(schema_properties(avro));
-    }
+    properties.extend(schema_properties(schemas));
     let catalog: Arc<_> = house.catalog.clone();
     let options = Options::from(&house.config);
     IcebergTable::create(catalog, &topic.name, &folder, columns, properties, options).await
 }
 
-/// The table properties that go with a schema.
-pub(crate) fn schema_properties(avro: &Schema) -> HashMap<String, String> {
-    HashMap::from([(AVRO_SCHEMA.to_owned(), avro.json())])
+/// Sees that a topic's table, if there is one, has these columns; those that new schemas bring are
+/// told with the schemas.
+///
+/// # Errors
+///
+/// [`TableError::Column`] if it can't have them, as a table that isn't there yet couldn't.
+pub(crate) async fn ensure(
+    table: Option<&Mutex<IcebergTable>>,
+    columns: &Fields,
+    schemas: Option<&TableSchemas>,
+) -> Result<(), TableError> {
+    let Some(table) = table else {
+        return schema::grow(None, 0, columns).map(drop);
+    };
+    let mut table = table.lock().await;
+    let metadata = table.metadata();
+    let (current, last_id) = (metadata.current_schema(), metadata.last_column_id());
+    let grown = schema::grow(Some(current), last_id, columns)?;
+    if grown.is_none() && schemas.is_none() {
+        return Ok(());
+    }
+    let change = Change::Columns {
+        schema: grown.map(Box::new),
+        properties: schemas.map(schema_properties).unwrap_or_default(),
+    };
+    if table.commit(change).await? == Outcome::Overtaken {
+        return Err(TableError::Contended {
+            table: table.name().to_owned(),
+            attempts: 1,
+        });
+    }
+    tracing::info!(table = table.name(), "the table has new columns");
+    Ok(())
 }
 
-/// The schema that the table's value columns hold.
-pub(crate) fn avro_schema(table: &IcebergTable) -> Result<Option<Schema>, TableError> {
-    let Some(text) = table.metadata().properties().get(AVRO_SCHEMA) else {
-        return Ok(None);
+/// The table properties that go with schemas.
+pub(crate) fn schema_properties(schemas: &TableSchemas) -> HashMap<String, String> {
+    let property = |name: &str, schema: &Option<Schema>| {
+        let schema = schema.as_ref()?;
+        Some((name.to_owned(), schema.json()))
     };
-    let schema = Schema::parse(text, &[]).map_err(|error| TableError::Unreadable {
-        table: table.name().to_owned(),
-        why: format!("{AVRO_SCHEMA}: {error}"),
-    })?;
-    Ok(Some(schema))
+    [
+        property(AVRO_SCHEMA, &schemas.value),
+        property(KEY_AVRO_SCHEMA, &schemas.key),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
+}
+
+/// The schemas that the table's columns hold.
+pub(crate) fn schemas(table: &IcebergTable) -> Result<TableSchemas, TableError> {
+    let read = |property: &str| {
+        let Some(text) = table.metadata().properties().get(property) else {
+            return Ok(None);
+        };
+        let schema = Schema::parse(text, &[]).and_then(|schema| match schema.kind() {
+            SchemaKind::Record => Ok(schema),
+            // As tables had it before there were several formats.
+            SchemaKind::Value => as_field("value", &schema),
+        });
+        schema.map(Some).map_err(|error| TableError::Unreadable {
+            table: table.name().to_owned(),
+            why: format!("{property}: {error}"),
+        })
+    };
+    Ok(TableSchemas {
+        value: read(AVRO_SCHEMA)?,
+        key: read(KEY_AVRO_SCHEMA)?,
+    })
 }
 
 fn short(id: Uuid) -> String {

@@ -1,8 +1,8 @@
 //! Topics as Iceberg tables: columns to Parquet, committed exactly once.
 //!
 //! [`Tables`] keeps one Iceberg table (format version 2) for each topic of a
-//! [`Store`](fletch_store::Store): it reads the topic's log, decodes its Confluent-framed Avro
-//! values with [`fletch_columnar`], writes zstd-compressed Parquet, and commits about once a second
+//! [`Store`](fletch_store::Store): it reads the topic's log, decodes its records, whatever format
+//! they are found to be in, with [`fletch_columnar`], writes zstd-compressed Parquet, and commits about once a second
 //! to a local warehouse with a SQLite catalog that PyIceberg, DuckDB, Polars, Spark and others read.
 //!
 //! * The log is the truth, the table is derived from it. What the table has taken (the next offset of
@@ -41,6 +41,7 @@ mod error;
 #[doc(hidden)]
 pub mod faults;
 mod files;
+mod format;
 mod garbage;
 mod hint;
 mod home;
@@ -51,6 +52,7 @@ mod merge;
 mod offsets;
 mod schema;
 mod schemas;
+pub mod settings;
 mod source;
 mod stats;
 mod status;
@@ -59,6 +61,8 @@ mod worker;
 
 pub use config::TableConfig;
 pub use error::TableError;
+pub use format::Format;
+pub use settings::TopicSettings;
 pub use source::{BoxFuture, SchemaKind, SchemaSource, SchemaSourceError, SchemaText};
 pub use status::TopicStatus;
 pub use tables::Tables;

@@ -1,4 +1,4 @@
-//! Where each row came from: six columns that every table has.
+//! Where each row came from: seven columns that every table has, and some that a topic asks for.
 
 use std::borrow::Cow;
 use std::sync::{Arc, LazyLock};
@@ -7,11 +7,15 @@ use arrow_array::builder::{BinaryBuilder, StringBuilder};
 use arrow_array::cast::AsArray;
 use arrow_array::types::{Int32Type, Int64Type};
 use arrow_array::{
-    ArrayRef, Int32Array, Int64Array, ListArray, StructArray, TimestampMicrosecondArray,
+    ArrayRef, Int32Array, Int64Array, ListArray, StringArray, StructArray,
+    TimestampMicrosecondArray,
 };
 use arrow_buffer::{NullBufferBuilder, OffsetBuffer, OffsetBufferBuilder};
 use arrow_schema::{DataType, Field, Fields, TimeUnit};
 use fletch_wire::records::Record;
+
+use crate::Format;
+use crate::format::Origin;
 
 /// `int`, required: the record's partition.
 pub const PARTITION: &str = "kafka_partition";
@@ -24,13 +28,32 @@ pub const TIMESTAMP: &str = "kafka_timestamp";
 pub const KEY: &str = "kafka_key";
 /// `list<struct<key: string, value: binary>>`: the record's headers in order, repeats kept.
 pub const HEADERS: &str = "kafka_headers";
-/// `int`: id of the schema the value was written with; null for a null value.
+/// `int`: id of the schema the value was written with; null if it names none, and for a null value.
 pub const SCHEMA_ID: &str = "kafka_schema_id";
+/// `string`: what the value was taken for, one of the words of [`Format`]; null for a null value.
+pub const FORMAT: &str = "kafka_format";
+/// The key as the topic's `fletch.key.format` reads it, in a column of whatever type that gives.
+pub const KEY_VALUE: &str = "kafka_key_value";
+/// Keys found to be text where [`KEY_VALUE`] is something else.
+pub const KEY_VALUE_TEXT: &str = "kafka_key_value_text";
+/// Keys found to be bytes where [`KEY_VALUE`] is something else.
+pub const KEY_VALUE_BYTES: &str = "kafka_key_value_bytes";
 
-/// All of them, in the order they have in a table.
-pub const ALL: [&str; 6] = [PARTITION, OFFSET, TIMESTAMP, KEY, HEADERS, SCHEMA_ID];
+/// All of them. The first seven are in every table, in this order.
+pub const ALL: [&str; 10] = [
+    PARTITION,
+    OFFSET,
+    TIMESTAMP,
+    KEY,
+    HEADERS,
+    SCHEMA_ID,
+    FORMAT,
+    KEY_VALUE,
+    KEY_VALUE_TEXT,
+    KEY_VALUE_BYTES,
+];
 
-/// The columns as Arrow fields.
+/// The columns of every table, as Arrow fields.
 pub(crate) fn fields() -> &'static Fields {
     static FIELDS: LazyLock<Fields> = LazyLock::new(|| {
         Fields::from(vec![
@@ -44,6 +67,7 @@ pub(crate) fn fields() -> &'static Fields {
             Field::new(KEY, DataType::Binary, true),
             Field::new(HEADERS, DataType::List(header_field().clone()), true),
             Field::new(SCHEMA_ID, DataType::Int32, true),
+            Field::new(FORMAT, DataType::Utf8, true),
         ])
     });
     &FIELDS
@@ -103,6 +127,7 @@ pub(crate) struct LineageBuilder {
     headers: HeadersBuilder,
     schema_ids: Vec<i32>,
     schema_id_nulls: NullBufferBuilder,
+    formats: Vec<Option<Format>>,
 }
 
 /// Headers of rows; most topics have none, so nothing is built before the first.
@@ -128,11 +153,12 @@ impl LineageBuilder {
             },
             schema_ids: Vec::with_capacity(rows),
             schema_id_nulls: NullBufferBuilder::new(rows),
+            formats: Vec::with_capacity(rows),
         }
     }
 
-    /// Adds a row. The headers' keys have been found to be UTF-8.
-    pub(crate) fn push(&mut self, partition: i32, record: &Record<'_>, schema_id: Option<u32>) {
+    /// Adds a row, whose value came from there. The headers' keys have been found to be UTF-8.
+    pub(crate) fn push(&mut self, partition: i32, record: &Record<'_>, origin: Option<Origin>) {
         let row = self.offsets.len();
         self.partitions.push(partition);
         self.offsets.push(record.offset);
@@ -155,9 +181,11 @@ impl LineageBuilder {
             }
         }
         // Registries hand out positive 32-bit ids; the frame has 32 bits.
+        let schema_id = origin.and_then(|origin| origin.schema_id);
         self.schema_ids
             .push(schema_id.map_or(0, |id| id.cast_signed()));
         self.schema_id_nulls.append(schema_id.is_some());
+        self.formats.push(origin.map(|origin| origin.format));
     }
 
     /// The columns of the rows so far, in the order of [`fields`]; it then begins anew.
@@ -183,6 +211,9 @@ impl LineageBuilder {
             Arc::new(Int32Array::new(
                 done.schema_ids.into(),
                 schema_id_nulls.finish(),
+            )),
+            Arc::new(StringArray::from_iter(
+                done.formats.iter().map(|format| format.map(Format::as_str)),
             )),
         ]
     }

@@ -1,18 +1,18 @@
-//! The schemas of one topic: which ids its records carry, and what the table's columns make of them.
+//! The schemas that one topic's records name: asked for until there is an answer.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::sync::Arc;
 use std::time::Duration;
 
-use fletch_columnar::avro::{self, Schema};
-use fletch_columnar::{Decoder, Options, Types};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
-use crate::TableError;
+use crate::convert::detect::{Role, SchemaRef};
+use crate::convert::payloads::refusal;
 use crate::dead_letter::{Reason, Refusal};
-use crate::source::{SchemaKind, SchemaSource, SchemaSourceError, SchemaText};
+use crate::settings::TopicSettings;
+use crate::source::{SchemaSource, SchemaSourceError, SchemaText};
 
 /// First pause before asking again; it doubles up to the configured one.
 const RETRY_FIRST: Duration = Duration::from_millis(50);
@@ -26,37 +26,32 @@ const UNKNOWN_MAX: usize = 4096;
 /// records with made-up ids must not hold up the others for longer.
 const PATIENCE_EVERY: Duration = Duration::from_secs(60);
 
+/// A schema that payloads of a role name.
+pub(crate) type Named = (Role, SchemaRef);
+
 /// What became of a question.
 pub(crate) enum Answer {
     /// It will be asked again.
     Later,
-    /// Records with this id are dead letters.
-    Refused(u32, Refusal),
-    /// The table's schema holds this writer's.
-    Fits(u32, Schema),
-    /// The table's schema must become this one to hold the writer's.
-    Grows {
-        id: u32,
-        writer: Schema,
-        table: Schema,
-    },
+    /// This is the schema, or records that name it can't be read.
+    Is(Named, Result<Arc<SchemaText>, Refusal>),
 }
 
-type Asked = (u32, Result<Arc<SchemaText>, SchemaSourceError>);
+type Asked = (Named, Result<Arc<SchemaText>, SchemaSourceError>);
 
 pub(crate) struct Schemas {
     source: Arc<dyn SchemaSource>,
     not_found_wait: Duration,
     retry_max: Duration,
-    /// The table's schema.
-    table: Option<Schema>,
-    writers: HashMap<u32, Schema>,
+    /// The subjects that the topic names for its values and its keys.
+    value_subject: Option<Arc<str>>,
+    key_subject: Option<Arc<str>>,
     asking: JoinSet<Asked>,
-    /// Ids being asked for, and how often the answer was none.
-    asked: HashMap<u32, u32>,
-    /// Ids that the registry doesn't know, and when to ask again.
-    unknown: HashMap<u32, Instant>,
-    /// When an id was last found to be unknown that was worth waiting for.
+    /// Schemas being asked for, and how often the answer was none.
+    asked: HashMap<Named, u32>,
+    /// Schemas that the registry doesn't know, and when to ask again.
+    unknown: HashMap<Named, Instant>,
+    /// When a schema was last found to be unknown that was worth waiting for.
     waiting_since: Option<Instant>,
 }
 
@@ -65,14 +60,16 @@ impl Schemas {
         source: Arc<dyn SchemaSource>,
         not_found_wait: Duration,
         retry_max: Duration,
-        table: Option<Schema>,
+        settings: &TopicSettings,
     ) -> Self {
+        let value_subject = settings.value.subject.as_deref();
+        let key_subject = settings.key.as_ref().and_then(|key| key.subject.as_deref());
         Self {
             source,
             not_found_wait,
             retry_max,
-            table,
-            writers: HashMap::new(),
+            value_subject: value_subject.map(Arc::from),
+            key_subject: key_subject.map(Arc::from),
             asking: JoinSet::new(),
             asked: HashMap::new(),
             unknown: HashMap::new(),
@@ -80,99 +77,72 @@ impl Schemas {
         }
     }
 
-    /// A decoder into the columns of `table` that knows all writers so far.
-    pub(crate) fn decoder(&self, table: Option<&Schema>) -> Result<Option<Decoder>, TableError> {
-        let Some(table) = table else { return Ok(None) };
-        let options = Options {
-            profile: Types::Iceberg,
-            all_nullable: true,
-            ..Options::default()
-        };
-        let mut decoder = Decoder::new(table, options).map_err(|error| TableError::Column {
-            path: String::new(),
-            why: error.to_string(),
-        })?;
-        for (id, writer) in &self.writers {
-            decoder
-                .add_writer(*id, writer)
-                .map_err(|error| TableError::Column {
-                    path: error.path.clone(),
-                    why: format!(
-                        "schema {id} doesn't fit the table's any more: {}",
-                        error.why
-                    ),
-                })?;
-        }
-        Ok(Some(decoder))
-    }
-
-    /// The table's schema.
-    pub(crate) fn table(&self) -> Option<&Schema> {
-        self.table.as_ref()
-    }
-
-    /// Records of this writer are decoded from now on, into a table of this schema.
-    pub(crate) fn settle(&mut self, id: u32, writer: Schema, table: Option<Schema>) {
-        self.writers.insert(id, writer);
-        if let Some(table) = table {
-            self.table = Some(table);
-        }
-    }
-
-    /// Asks for an id, unless it is being asked for.
-    pub(crate) fn ask(&mut self, id: u32) {
-        if let Entry::Vacant(vacant) = self.asked.entry(id) {
+    /// Asks for a schema, unless it is being asked for.
+    pub(crate) fn ask(&mut self, named: Named) {
+        if let Entry::Vacant(vacant) = self.asked.entry(named) {
             vacant.insert(0);
-            self.question(id, Duration::ZERO);
+            self.question(named, Duration::ZERO);
         }
     }
 
-    fn question(&mut self, id: u32, after: Duration) {
+    fn question(&mut self, named: Named, after: Duration) {
         let source = self.source.clone();
+        let (role, reference) = named;
+        let subject = match role {
+            Role::Value => self.value_subject.clone(),
+            Role::Key => self.key_subject.clone(),
+        };
         self.asking.spawn(async move {
             tokio::time::sleep(after).await;
-            let asked = tokio::time::timeout(ANSWER_TIMEOUT, source.schema(id)).await;
+            let subject = subject.unwrap_or_default();
+            let question = match reference {
+                SchemaRef::Id(id) => source.schema(id),
+                SchemaRef::Guid(guid) => source.by_guid(guid),
+                SchemaRef::Subject => source.latest(&subject),
+            };
+            let asked = tokio::time::timeout(ANSWER_TIMEOUT, question).await;
             let answer = asked.unwrap_or_else(|_| {
                 let seconds = ANSWER_TIMEOUT.as_secs();
                 Err(SchemaSourceError::Unavailable(format!(
                     "no answer in {seconds} s"
                 )))
             });
-            (id, answer)
+            (named, answer)
         });
     }
 
     /// Waits for an answer; for ever if nothing is being asked.
     pub(crate) async fn answered(&mut self) -> Answer {
         match self.asking.join_next().await {
-            Some(Ok((id, answer))) => self.judge(id, answer),
+            Some(Ok((named, answer))) => self.judge(named, answer),
             // The question panicked; nobody knows which. All that wait are asked again.
             Some(Err(_)) => {
-                let ids: Vec<u32> = self.asked.keys().copied().collect();
-                ids.into_iter()
-                    .for_each(|id| self.question(id, self.retry_max));
+                let named: Vec<Named> = self.asked.keys().copied().collect();
+                named
+                    .into_iter()
+                    .for_each(|named| self.question(named, self.retry_max));
                 Answer::Later
             }
             None => std::future::pending().await,
         }
     }
 
-    /// Ids that were unknown for so long that it is worth asking again.
-    pub(crate) fn forget_unknown(&mut self) -> Vec<u32> {
+    /// Schemas that were unknown for so long that it is worth asking again.
+    pub(crate) fn forget_unknown(&mut self) -> Vec<Named> {
         if self.unknown.is_empty() {
             return Vec::new();
         }
         let now = Instant::now();
         let too_many = self.unknown.len() >= UNKNOWN_MAX;
         let due = |until: &Instant| *until <= now || too_many;
-        let ids = self
+        let named = self
             .unknown
             .iter()
             .filter(|(_, until)| due(until))
-            .map(|(id, _)| *id)
+            .map(|(named, _)| *named)
             .collect();
         self.unknown.retain(|_, until| !due(until));
-        ids
+        named
     }
 
     /// May a schema that the registry doesn't have yet be waited for?
@@ -184,69 +154,54 @@ impl Schemas {
         now.duration_since(since) < self.not_found_wait
     }
 
-    fn judge(&mut self, id: u32, answer: Result<Arc<SchemaText>, SchemaSourceError>) -> Answer {
+    fn judge(
+        &mut self,
+        named: Named,
+        answer: Result<Arc<SchemaText>, SchemaSourceError>,
+    ) -> Answer {
         let now = Instant::now();
-        let tries = self.asked.get(&id).copied().unwrap_or(0);
-        let text = match answer {
-            Ok(text) => text,
-            Err(error) => {
-                let gone = matches!(error, SchemaSourceError::NotFound);
-                if gone && !self.patient(now) {
-                    self.asked.remove(&id);
-                    self.unknown.insert(id, now + UNKNOWN_FOR);
-                    return refused(id, Reason::UnknownSchema, "", error.to_string());
-                }
-                if tries == 0 {
-                    tracing::warn!(id, %error, "schema not there; asking again");
-                }
-                self.asked.insert(id, tries.saturating_add(1));
-                let pause = RETRY_FIRST
-                    .saturating_mul(1 << tries.min(16))
-                    .min(self.retry_max);
-                self.question(id, pause);
-                return Answer::Later;
+        let tries = self.asked.get(&named).copied().unwrap_or(0);
+        let error = match answer {
+            Ok(text) => {
+                self.asked.remove(&named);
+                return Answer::Is(named, Ok(text));
             }
+            Err(error) => error,
         };
-        self.asked.remove(&id);
-        if text.kind != SchemaKind::Avro {
-            let message = format!("schema {id} is {:?}, not Avro", text.kind);
-            return refused(id, Reason::UnsupportedSchema, "", message);
+        let schema = self.describe(named);
+        let gone = matches!(error, SchemaSourceError::NotFound);
+        if gone && !self.patient(now) {
+            self.asked.remove(&named);
+            self.unknown.insert(named, now + UNKNOWN_FOR);
+            let message = format!("the registry has no {schema}");
+            return Answer::Is(named, Err(refusal(Reason::UnknownSchema, message)));
         }
-        let references: Vec<&str> = text.references.iter().map(String::as_str).collect();
-        let writer = match Schema::parse(&text.text, &references) {
-            Ok(writer) => writer,
-            Err(error) => return refused(id, Reason::InvalidSchema, "", error.to_string()),
+        if tries == 0 {
+            tracing::warn!(schema, %error, "schema not there; asking again");
+        }
+        self.asked.insert(named, tries.saturating_add(1));
+        let pause = RETRY_FIRST
+            .saturating_mul(1 << tries.min(16))
+            .min(self.retry_max);
+        self.question(named, pause);
+        Answer::Later
+    }
+
+    /// A schema, in words.
+    fn describe(&self, (role, reference): Named) -> String {
+        let subject = match role {
+            Role::Value => &self.value_subject,
+            Role::Key => &self.key_subject,
         };
-        match avro::grow(self.table.as_ref(), &writer) {
-            Err(error) => refused(
-                id,
-                Reason::IncompatibleSchema,
-                &error.path,
-                error.to_string(),
-            ),
-            Ok(grown) if grown.changed => Answer::Grows {
-                id,
-                writer,
-                table: grown.schema,
-            },
-            Ok(_) => Answer::Fits(id, writer),
+        match reference {
+            SchemaRef::Id(id) => format!("schema {id}"),
+            SchemaRef::Guid(guid) => format!("schema {guid}"),
+            SchemaRef::Subject => {
+                format!(
+                    "schema of subject {}",
+                    subject.as_deref().unwrap_or_default()
+                )
+            }
         }
     }
-}
-
-fn refused(id: u32, reason: Reason, path: &str, message: String) -> Answer {
-    tracing::warn!(
-        id,
-        reason = reason.as_str(),
-        message,
-        "records with this schema are dead letters"
-    );
-    Answer::Refused(
-        id,
-        Refusal {
-            reason,
-            message,
-            path: path.to_owned(),
-        },
-    )
 }

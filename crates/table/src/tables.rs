@@ -4,13 +4,14 @@ use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use fletch_store::Store;
+use fletch_store::{Store, Topic};
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinHandle;
 use uuid::Uuid;
 
 use crate::catalog::Catalog;
 use crate::dead_letter::{self, is_dead_letter_topic};
+use crate::settings::TopicSettings;
 use crate::source::SchemaSource;
 use crate::status::{Stop, TopicState, TopicStatus};
 use crate::worker::{self, House};
@@ -44,6 +45,7 @@ struct Inner {
 
 struct Worker {
     state: Arc<TopicState>,
+    settings: Result<TopicSettings, String>,
     handle: JoinHandle<()>,
 }
 
@@ -119,9 +121,7 @@ impl Tables {
     pub async fn flush(&self, topic: &str) -> Result<(), TableError> {
         let unknown = || TableError::UnknownTopic(topic.to_owned());
         let store = &self.inner.house.store;
-        let found = store
-            .topic(topic)
-            .filter(|topic| !is_dead_letter_topic(&topic.name));
+        let found = store.topic(topic).filter(|topic| has_table(topic));
         let found = found.ok_or_else(unknown)?;
         let targets: Vec<(i32, i64)> = (0..found.partitions)
             .filter_map(|partition| Some((partition, store.watermarks(found.id, partition)?.high)))
@@ -184,7 +184,8 @@ impl Tables {
 }
 
 impl Inner {
-    /// Starts a worker for each topic that has none; ends those whose topic is gone.
+    /// Starts a worker for each topic that has none; ends those whose topic is gone or reads
+    /// otherwise now.
     fn look(&self) {
         if *self.closing.borrow() {
             return;
@@ -192,7 +193,10 @@ impl Inner {
         let topics = self.house.store.topics();
         let mut workers = lock(&self.workers);
         workers.retain(|id, worker| {
-            if self.house.store.topic_by_id(*id).is_none() {
+            let topic = self.house.store.topic_by_id(*id);
+            // What it reads with other settings begins at what the table records.
+            let same = |topic: Arc<Topic>| TopicSettings::parse(&topic.configs) == worker.settings;
+            if !topic.is_some_and(same) {
                 worker.state.stop.send_if_modified(|stop| {
                     let changed = *stop != Stop::Now;
                     *stop = Stop::Now;
@@ -206,7 +210,7 @@ impl Inner {
             .map(|worker| worker.state.topic.clone())
             .collect();
         for topic in topics {
-            if is_dead_letter_topic(&topic.name) || workers.contains_key(&topic.id) {
+            if !has_table(&topic) || workers.contains_key(&topic.id) {
                 continue;
             }
             // The worker of a deleted topic of this name comes to its end first.
@@ -215,8 +219,14 @@ impl Inner {
             }
             let state = Arc::new(TopicState::new(&topic));
             let id = topic.id;
+            let settings = TopicSettings::parse(&topic.configs);
             let handle = tokio::spawn(worker::run(self.house.clone(), topic, state.clone()));
-            workers.insert(id, Worker { state, handle });
+            let worker = Worker {
+                state,
+                settings,
+                handle,
+            };
+            workers.insert(id, worker);
         }
     }
 
@@ -233,15 +243,17 @@ impl Inner {
         status
     }
 
-    /// Dead-letter topics have no tables that the log should wait for, other than for what their
-    /// worker looks at, which is partition 0 and only if there is one.
-    fn release_dead_letters(&self) {
+    /// Topics without a table have none that the log should wait for. What a worker looks at of its
+    /// dead-letter topic is partition 0.
+    fn release_tableless(&self) {
         let store = &self.house.store;
         for topic in store.topics() {
-            let Some(source) = topic.name.strip_suffix(dead_letter::SUFFIX) else {
+            if has_table(&topic) {
                 continue;
-            };
-            let watched = i32::from(store.topic(source).is_some());
+            }
+            let source = topic.name.strip_suffix(dead_letter::SUFFIX);
+            let watched = source.and_then(|source| store.topic(source));
+            let watched = i32::from(watched.is_some_and(|source| has_table(&source)));
             for partition in watched..topic.partitions {
                 store.retain_from(topic.id, partition, i64::MAX);
             }
@@ -249,7 +261,7 @@ impl Inner {
     }
 
     fn measure(&self) {
-        self.release_dead_letters();
+        self.release_tableless();
         for status in self.status() {
             let labels = [("topic", status.topic)];
             metrics::gauge!("kafka_table_lag_records", &labels).set(status.lag_records as f64);
@@ -257,6 +269,12 @@ impl Inner {
             metrics::gauge!("kafka_table_files", &labels).set(status.files as f64);
         }
     }
+}
+
+/// Has this topic a table, or is it to have one? One whose configs can't be read has, which says so.
+fn has_table(topic: &Topic) -> bool {
+    let settings = TopicSettings::parse(&topic.configs);
+    !is_dead_letter_topic(&topic.name) && settings.map_or(true, |settings| settings.table)
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

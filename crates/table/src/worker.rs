@@ -8,7 +8,6 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use fletch_columnar::avro::Schema;
 use fletch_store::{Store, Topic};
 use iceberg::spec::DataFile;
 use tokio::sync::{Mutex, Semaphore};
@@ -16,19 +15,22 @@ use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout_at};
 
 use crate::catalog::Catalog;
-use crate::commit::{Change, IcebergTable, Outcome};
+use crate::commit::{Change, IcebergTable};
 use crate::compaction::Compactor;
-use crate::convert::{Converter, Input, Output, Stopped};
+use crate::convert::detect::Role;
+use crate::convert::payloads::{Payloads, Want};
+use crate::convert::{Converter, Input, Need, Output, Stopped, TableSchemas};
 use crate::dead_letter::{DeadLetter, Reason, Refusal};
 use crate::dead_letters::DeadLetters;
 use crate::faults::Step;
 use crate::files::Files;
 use crate::incoming::Incoming;
 use crate::offsets::Position;
-use crate::schemas::{Answer, Schemas};
+use crate::schemas::{Answer, Named, Schemas};
+use crate::settings::TopicSettings;
 use crate::source::SchemaSource;
 use crate::status::{Stop, TopicState};
-use crate::{TableConfig, TableError, home, schema};
+use crate::{TableConfig, TableError, home};
 
 /// Bytes of log converted at one go: enough to fill record batches, little enough to overlap
 /// reading, converting and writing.
@@ -111,7 +113,7 @@ struct Session {
     converter: Option<Converter>,
     schemas: Schemas,
     /// Partitions waiting for a schema.
-    parked: HashMap<u32, Vec<i32>>,
+    parked: HashMap<Named, Vec<i32>>,
     dead_letters: Arc<Mutex<DeadLetters>>,
     committing: Option<AbortOnDrop<Result<(), TableError>>>,
     compacting: Option<AbortOnDrop<()>>,
@@ -133,10 +135,11 @@ impl Session {
         topic: &Arc<Topic>,
         state: &Arc<TopicState>,
     ) -> Result<Self, TableError> {
+        let settings = TopicSettings::parse(&topic.configs).map_err(TableError::TopicConfig)?;
         let table = home::open(house, topic).await?;
-        let (position, avro, files) = match &table {
-            None => (Position::default(), None, 0),
-            Some(table) => (table.position()?, home::avro_schema(table)?, table.files()),
+        let (position, tables, files) = match &table {
+            None => (Position::default(), TableSchemas::default(), 0),
+            Some(table) => (table.position()?, home::schemas(table)?, table.files()),
         };
         let dead_letters =
             DeadLetters::open(house.store.clone(), topic, position.dead_letters).await?;
@@ -146,10 +149,9 @@ impl Session {
             house.source.clone(),
             house.config.schema_not_found_wait,
             house.config.schema_retry_max,
-            avro,
+            &settings,
         );
-        let decoder = schemas.decoder(schemas.table())?;
-        let converter = Converter::new(decoder, HashMap::new(), house.config.batch_records_max);
+        let converter = Converter::new(&settings, tables, house.config.batch_records_max)?;
         state.opened(position.offsets.clone(), files);
         let mut session = Self {
             house: house.clone(),
@@ -166,6 +168,9 @@ impl Session {
             committing: None,
             compacting: None,
         };
+        // A table of an older version, or of other topic configs, lacks columns of ours.
+        let columns = session.converter()?.fields().clone();
+        home::ensure(session.table.as_deref(), &columns, None).await?;
         session.compact();
         retain(&house.store, topic, &session.position);
         Ok(session)
@@ -190,13 +195,13 @@ impl Session {
                         return Ok(());
                     }
                     if let Ok(answer) = timeout_at(*left, self.schemas.answered()).await {
-                        self.learn(answer, &mut Cycle::default()).await?;
+                        self.learn(answer);
                     }
                     continue;
                 }
                 tokio::select! {
                     () = self.incoming.grown() => {}
-                    answer = self.schemas.answered() => self.learn(answer, &mut Cycle::default()).await?,
+                    answer = self.schemas.answered() => self.learn(answer),
                     done = finished(&mut self.committing) => done?,
                     () = tokio::time::sleep(TIDY_EVERY) => tidy(self.table.clone()).await,
                     _ = stop.changed() => {}
@@ -245,9 +250,9 @@ impl Session {
     /// Takes what is there and what comes, until the deadline, or a file's size, or the end.
     async fn cycle(&mut self, deadline: Instant) -> Result<Cycle, TableError> {
         let mut cycle = Cycle::default();
-        for id in self.schemas.forget_unknown() {
-            if let Some(converter) = &mut self.converter {
-                converter.forget(id);
+        for (role, reference) in self.schemas.forget_unknown() {
+            if let Some(payloads) = self.payloads(role) {
+                payloads.forget(reference);
             }
         }
         loop {
@@ -271,7 +276,7 @@ impl Session {
                 break;
             }
             if self.incoming.ready_records() < self.house.config.batch_records_max as u64 {
-                let hurried = self.pause(deadline, &mut cycle).await?;
+                let hurried = self.pause(deadline).await?;
                 if hurried && !self.incoming.ready() {
                     break;
                 }
@@ -284,7 +289,7 @@ impl Session {
     }
 
     /// Lets a little time pass for more to come. True if there is no time for that.
-    async fn pause(&mut self, deadline: Instant, cycle: &mut Cycle) -> Result<bool, TableError> {
+    async fn pause(&mut self, deadline: Instant) -> Result<bool, TableError> {
         let mut stop = self.state.stop.subscribe();
         if *stop.borrow_and_update() != Stop::No {
             return Ok(true);
@@ -300,7 +305,7 @@ impl Session {
                 () = self.state.hurry.notified() => return Ok(true),
                 _ = stop.changed() => return Ok(true),
                 answer = self.schemas.answered() => {
-                    self.learn(answer, cycle).await?;
+                    self.learn(answer);
                     return Ok(false);
                 }
                 () = self.incoming.grown() => {
@@ -346,120 +351,74 @@ impl Session {
                 files.write(output.rows).await?;
             }
         }
-        if let Some(Stopped {
-            partition,
-            schema_id,
-        }) = output.stopped
-        {
+        if let Some(Stopped { partition, need }) = output.stopped {
             // What came after the record that has to wait is read again.
             for (partition, from) in starts {
                 let next = output.next.get(partition).copied().unwrap_or(*from);
                 self.incoming.put_back(*partition, next);
             }
-            self.incoming.park(partition);
-            self.parked.entry(schema_id).or_default().push(partition);
-            self.schemas.ask(schema_id);
+            let Need { role, want } = need;
+            match want {
+                Want::Columns => self.grow(role, cycle).await?,
+                Want::Schema(reference) => {
+                    let named = (role, reference);
+                    self.incoming.park(partition);
+                    self.parked.entry(named).or_default().push(partition);
+                    self.schemas.ask(named);
+                }
+            }
         }
         Ok(())
     }
 
     /// A schema's answer came: records that waited for it go on.
-    async fn learn(&mut self, answer: Answer, cycle: &mut Cycle) -> Result<(), TableError> {
-        let id = match answer {
-            Answer::Later => return Ok(()),
-            Answer::Refused(id, refusal) => {
-                self.converter()?.learn(id, Err(refusal));
-                id
-            }
-            Answer::Fits(id, writer) => {
-                if self.converter()?.add_writer(id, &writer).is_ok() {
-                    self.schemas.settle(id, writer, None);
-                }
-                id
-            }
-            Answer::Grows { id, writer, table } => {
-                self.grow(id, writer, table, cycle).await?;
-                id
-            }
+    fn learn(&mut self, answer: Answer) {
+        let Answer::Is(named, text) = answer else {
+            return;
         };
-        for partition in self.parked.remove(&id).unwrap_or_default() {
+        let (role, reference) = named;
+        if let Some(payloads) = self.payloads(role) {
+            payloads.know(reference, text);
+        }
+        for partition in self.parked.remove(&named).unwrap_or_default() {
             self.incoming.release(partition);
         }
-        Ok(())
     }
 
-    /// Gives the table the columns that a new writer brings.
-    async fn grow(
-        &mut self,
-        id: u32,
-        writer: Schema,
-        table_schema: Schema,
-        cycle: &mut Cycle,
-    ) -> Result<(), TableError> {
-        let incompatible = |error: TableError| Refusal {
-            reason: Reason::IncompatibleSchema,
-            path: match &error {
-                TableError::Column { path, .. } => path.clone(),
-                _ => String::new(),
-            },
-            message: error.to_string(),
+    /// Gives the table the columns that payloads of a role ask for, or refuses those payloads.
+    async fn grow(&mut self, role: Role, cycle: &mut Cycle) -> Result<(), TableError> {
+        let asked = self.converter()?.growth(role);
+        let grown = match asked {
+            Ok((tables, columns)) => {
+                home::ensure(self.table.as_deref(), &columns, Some(&tables)).await
+            }
+            Err(error) => Err(error),
         };
-        let decoder = match self.schemas.decoder(Some(&table_schema)) {
-            Ok(decoder) => decoder,
-            Err(error) => {
-                self.converter()?.learn(id, Err(incompatible(error)));
+        match grown {
+            Ok(()) => {}
+            Err(TableError::Column { path, why }) => {
+                let message = format!("column {path}: {why}");
+                let reason = Reason::IncompatibleSchema;
+                if let Some(payloads) = self.payloads(role) {
+                    payloads.refuse_growth(Refusal {
+                        reason,
+                        message,
+                        path,
+                    });
+                }
                 return Ok(());
             }
-        };
-        let columns = crate::convert::columns(decoder.as_ref());
-        if let Some(table) = &self.table {
-            let mut table = table.lock().await;
-            let metadata = table.metadata();
-            let grown = schema::grow(
-                Some(metadata.current_schema()),
-                metadata.last_column_id(),
-                &columns,
-            );
-            let grown = match grown {
-                Ok(grown) => grown,
-                Err(error @ TableError::Column { .. }) => {
-                    self.converter
-                        .as_mut()
-                        .ok_or(TableError::Closed)?
-                        .learn(id, Err(incompatible(error)));
-                    return Ok(());
-                }
-                Err(error) => return Err(error),
-            };
-            let properties = home::schema_properties(&table_schema);
-            let outcome = table
-                .commit(Change::Columns {
-                    schema: grown.map(Box::new),
-                    properties,
-                })
-                .await?;
-            if outcome == Outcome::Overtaken {
-                return Err(TableError::Contended {
-                    table: self.topic.name.clone(),
-                    attempts: 1,
-                });
-            }
-            tracing::info!(topic = self.topic.name, id, "the table has new columns");
+            Err(error) => return Err(error),
         }
         // Rows of the old columns are in a file of their own.
         if let Some(files) = cycle.files.take() {
             cycle.done.extend(files.finish().await?);
         }
-        let old = self.converter.take().ok_or(TableError::Closed)?;
-        let mut converter = Converter::new(
-            decoder,
-            old.into_known(),
-            self.house.config.batch_records_max,
-        );
-        converter.add_writer(id, &writer).ok();
-        self.converter = Some(converter);
-        self.schemas.settle(id, writer, Some(table_schema));
-        Ok(())
+        self.converter()?.grow(role)
+    }
+
+    fn payloads(&mut self, role: Role) -> Option<&mut Payloads> {
+        self.converter.as_mut()?.payloads(role)
     }
 
     fn converter(&mut self) -> Result<&mut Converter, TableError> {
@@ -471,8 +430,9 @@ impl Session {
         if let Some(table) = &self.table {
             return Ok(table.clone());
         }
-        let columns = self.converter()?.fields().clone();
-        let table = home::create(&self.house, &self.topic, &columns, self.schemas.table()).await?;
+        let converter = self.converter()?;
+        let (columns, tables) = (converter.fields().clone(), converter.tables());
+        let table = home::create(&self.house, &self.topic, &columns, &tables).await?;
         let table = Arc::new(Mutex::new(table));
         self.table = Some(table.clone());
         self.compact();

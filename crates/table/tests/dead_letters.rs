@@ -13,10 +13,14 @@ use fletch_wire::records::{BatchBuilder, Compression};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
+/// A topic of nothing but framed Avro: whatever else is sent is a mistake.
+const AVRO: &[(&str, &str)] = &[("fletch.format", "avro")];
+
 #[tokio::test(flavor = "multi_thread")]
 async fn each_is_kept_byte_for_byte_with_the_reason() {
     let server = Server::start().await;
     let protobuf = SchemaText {
+        id: None,
         kind: SchemaKind::Protobuf,
         text: "x".into(),
         references: vec![],
@@ -27,7 +31,7 @@ async fn each_is_kept_byte_for_byte_with_the_reason() {
         4,
         r#"{"type":"record","name":"Event","fields":[{"name":"event","type":"int"}]}"#,
     );
-    let topic = server.topic("events", 1).await;
+    let topic = server.topic_with("events", 1, AVRO).await;
     let mut builder = BatchBuilder::new(Compression::Gzip);
     let mut trailing = event(1, 5);
     trailing.push(0);
@@ -107,7 +111,7 @@ async fn none_is_written_twice_when_a_crash_comes_between() {
             }));
         })
         .await;
-        let topic = server.topic("events", 1).await;
+        let topic = server.topic_with("events", 1, AVRO).await;
         let values: Vec<_> = (0..50)
             .map(|n| {
                 Some(if n % 5 == 0 {

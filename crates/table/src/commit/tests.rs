@@ -90,6 +90,7 @@ fn rows(from: i64, count: i64) -> RecordBatch {
         new_null_array(&DataType::Binary, len),
         headers,
         Arc::new(Int32Array::from(vec![7; len])),
+        Arc::new(StringArray::from(vec!["avro"; len])),
     ];
     RecordBatch::try_new(arrow_schema::Schema::new(fields()).into(), columns).unwrap()
 }

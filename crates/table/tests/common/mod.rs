@@ -29,12 +29,15 @@ pub const EVENT: &str = r#"{"type":"record","name":"Event","fields":[
 #[derive(Default)]
 pub struct Registry {
     schemas: Mutex<HashMap<u32, Arc<SchemaText>>>,
+    guids: Mutex<HashMap<uuid::Uuid, Arc<SchemaText>>>,
+    subjects: Mutex<HashMap<String, Arc<SchemaText>>>,
     pub away: std::sync::atomic::AtomicBool,
 }
 
 impl Registry {
     pub fn add(&self, id: u32, text: &str) {
         let text = SchemaText {
+            id: None,
             kind: SchemaKind::Avro,
             text: text.into(),
             references: vec![],
@@ -44,6 +47,15 @@ impl Registry {
 
     pub fn add_text(&self, id: u32, text: SchemaText) {
         self.schemas.lock().unwrap().insert(id, Arc::new(text));
+    }
+
+    pub fn add_guid(&self, guid: uuid::Uuid, text: SchemaText) {
+        self.guids.lock().unwrap().insert(guid, Arc::new(text));
+    }
+
+    pub fn add_latest(&self, subject: &str, text: SchemaText) {
+        let text = Arc::new(text);
+        self.subjects.lock().unwrap().insert(subject.into(), text);
     }
 }
 
@@ -60,6 +72,22 @@ impl SchemaSource for Registry {
                 .cloned()
                 .ok_or(SchemaSourceError::NotFound)
         })
+    }
+
+    fn by_guid(
+        &self,
+        guid: uuid::Uuid,
+    ) -> BoxFuture<'_, Result<Arc<SchemaText>, SchemaSourceError>> {
+        let found = self.guids.lock().unwrap().get(&guid).cloned();
+        Box::pin(std::future::ready(found.ok_or(SchemaSourceError::NotFound)))
+    }
+
+    fn latest<'a>(
+        &'a self,
+        subject: &'a str,
+    ) -> BoxFuture<'a, Result<Arc<SchemaText>, SchemaSourceError>> {
+        let found = self.subjects.lock().unwrap().get(subject).cloned();
+        Box::pin(std::future::ready(found.ok_or(SchemaSourceError::NotFound)))
     }
 }
 
@@ -140,10 +168,21 @@ impl Server {
     }
 
     pub async fn topic(&self, name: &str, partitions: i32) -> Arc<Topic> {
-        self.store
-            .create_topic(NewTopic::new(name, partitions))
-            .await
-            .unwrap()
+        self.topic_with(name, partitions, &[]).await
+    }
+
+    pub async fn topic_with(
+        &self,
+        name: &str,
+        partitions: i32,
+        configs: &[(&str, &str)],
+    ) -> Arc<Topic> {
+        let mut topic = NewTopic::new(name, partitions);
+        let configs = configs.iter();
+        topic.configs = configs
+            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+            .collect();
+        self.store.create_topic(topic).await.unwrap()
     }
 
     pub async fn produce(&self, topic: &Topic, partition: i32, batch: Batch) -> i64 {

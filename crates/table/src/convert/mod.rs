@@ -1,0 +1,327 @@
+//! Batches of the log to record batches of the table.
+
+mod decode;
+pub(crate) mod detect;
+pub(crate) mod payloads;
+mod plain;
+mod rows;
+mod window;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use arrow_array::RecordBatch;
+use arrow_schema::{Fields, SchemaRef};
+use fletch_columnar::avro::Schema;
+use fletch_store::StoredBatch;
+use fletch_wire::Limits;
+use fletch_wire::records::Record;
+
+use self::decode::Batch;
+use self::detect::Role;
+use self::payloads::{Payloads, Read, Unfit, Want, refusal};
+use self::rows::Rows;
+use self::window::{Piece, Window, letter};
+use crate::TableError;
+use crate::dead_letter::{DeadLetter, Reason};
+use crate::lineage::LineageBuilder;
+use crate::settings::TopicSettings;
+
+pub(crate) use self::plain::as_field;
+
+/// Decompressed bytes of log that become one record batch at most, unless one log batch is larger.
+const WINDOW_BYTES_MAX: usize = 16 << 20;
+
+/// Batches of one partition, in order, of which records from offset `from` on are wanted.
+#[derive(Debug)]
+pub(crate) struct Input {
+    pub partition: i32,
+    pub from: i64,
+    pub batches: Vec<StoredBatch>,
+}
+
+/// What became of the inputs.
+#[derive(Debug, Default)]
+pub(crate) struct Output {
+    /// Rows, in order of the inputs.
+    pub rows: Vec<RecordBatch>,
+    /// Records that are no rows.
+    pub dead: Vec<DeadLetter>,
+    /// Next offset of each partition that got further.
+    pub next: HashMap<i32, i64>,
+    /// Records taken, dead letters included.
+    pub records: u64,
+    /// A partition whose next record needs something first. Later inputs weren't looked at.
+    pub stopped: Option<Stopped>,
+}
+
+/// Where something is missing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Stopped {
+    pub partition: i32,
+    pub need: Need,
+}
+
+/// What is missing, and to read what.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) struct Need {
+    pub role: Role,
+    pub want: Want,
+}
+
+/// The schemas that a table's columns hold.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct TableSchemas {
+    pub value: Option<Schema>,
+    pub key: Option<Schema>,
+}
+
+/// Decodes values, and keys if that is asked for, and adds the lineage columns.
+pub(crate) struct Converter {
+    value: Payloads,
+    key: Option<Payloads>,
+    schema: SchemaRef,
+    limits: Limits,
+    batch_records_max: usize,
+}
+
+impl Converter {
+    /// A converter into columns of these schemas.
+    pub(crate) fn new(
+        settings: &TopicSettings,
+        tables: TableSchemas,
+        batch_records_max: usize,
+    ) -> Result<Self, TableError> {
+        let value = Payloads::new(Role::Value, settings.value.clone(), tables.value)?;
+        let key = match &settings.key {
+            Some(key) => Some(Payloads::new(Role::Key, key.clone(), tables.key)?),
+            None => None,
+        };
+        let mut converter = Self {
+            value,
+            key,
+            schema: Arc::new(arrow_schema::Schema::empty()),
+            limits: Limits::default(),
+            batch_records_max,
+        };
+        converter.take_columns();
+        Ok(converter)
+    }
+
+    fn take_columns(&mut self) {
+        let keys = self.key.as_ref().map(Payloads::fields).unwrap_or_default();
+        let columns = decode::columns(&self.value.fields(), &keys);
+        self.schema = Arc::new(arrow_schema::Schema::new(columns));
+    }
+
+    /// The columns of the rows it makes.
+    pub(crate) fn fields(&self) -> &Fields {
+        self.schema.fields()
+    }
+
+    /// The schemas of those columns.
+    pub(crate) fn tables(&self) -> TableSchemas {
+        TableSchemas {
+            value: self.value.table().cloned(),
+            key: self.key.as_ref().and_then(|key| key.table().cloned()),
+        }
+    }
+
+    /// How payloads of a role are read, if they are.
+    pub(crate) fn payloads(&mut self, role: Role) -> Option<&mut Payloads> {
+        match role {
+            Role::Value => Some(&mut self.value),
+            Role::Key => self.key.as_mut(),
+        }
+    }
+
+    /// The schemas and the columns there will be once what a role asked for is granted.
+    pub(crate) fn growth(&mut self, role: Role) -> Result<(TableSchemas, Fields), TableError> {
+        let (mut tables, mut values) = (self.tables(), self.value.fields());
+        let mut keys = self.key.as_ref().map(Payloads::fields).unwrap_or_default();
+        let payloads = self.payloads(role).ok_or(TableError::Closed)?;
+        let (schema, fields) = payloads.growth()?;
+        match role {
+            Role::Value => (tables.value, values) = (Some(schema.clone()), fields),
+            Role::Key => (tables.key, keys) = (Some(schema.clone()), fields),
+        }
+        Ok((tables, decode::columns(&values, &keys)))
+    }
+
+    /// What a role asked for is granted.
+    pub(crate) fn grow(&mut self, role: Role) -> Result<(), TableError> {
+        self.payloads(role).map_or(Ok(()), Payloads::grow)?;
+        self.take_columns();
+        Ok(())
+    }
+
+    /// Takes batches apart, as far as all they need is there. Blocks for as long as it computes.
+    pub(crate) fn convert(&mut self, inputs: Vec<Input>) -> Result<Output, TableError> {
+        let mut output = Output::default();
+        let mut window = Window::default();
+        for input in inputs {
+            for stored in input.batches {
+                window.add(input.partition, input.from, &stored, &self.limits);
+                if window.records >= self.batch_records_max || window.bytes >= WINDOW_BYTES_MAX {
+                    self.flush(&std::mem::take(&mut window), &mut output)?;
+                    if output.stopped.is_some() {
+                        return Ok(output);
+                    }
+                }
+            }
+        }
+        self.flush(&window, &mut output)?;
+        Ok(output)
+    }
+
+    fn flush(&mut self, window: &Window, output: &mut Output) -> Result<(), TableError> {
+        let mut pending = Pending::new(
+            window.records.min(self.batch_records_max),
+            self.key.is_some(),
+        );
+        'all: for piece in &window.pieces {
+            let partition = piece.partition;
+            let records = match &piece.records {
+                Ok(Some(records)) => records,
+                Ok(None) => {
+                    output.next.insert(partition, piece.next);
+                    continue;
+                }
+                Err(message) => {
+                    output.unreadable(piece, piece.from, message.clone());
+                    continue;
+                }
+            };
+            for record in records {
+                let record = match record {
+                    Ok(record) => record,
+                    Err(error) => {
+                        // What follows can't be found: the batch as a whole is kept as evidence.
+                        let from = output.next.get(&partition).copied().unwrap_or(piece.from);
+                        output.unreadable(piece, from, error.to_string());
+                        break;
+                    }
+                };
+                if record.offset < piece.from {
+                    continue;
+                }
+                match self.read(&record, &mut pending) {
+                    Ok((value, key)) => pending.push(partition, &record, value, key),
+                    Err((role, Unfit::Wants(want))) => {
+                        output.next.insert(partition, record.offset);
+                        let need = Need { role, want };
+                        output.stopped = Some(Stopped { partition, need });
+                        break 'all;
+                    }
+                    Err((_, Unfit::Refused(schema_id, refusal))) => {
+                        let letter = letter(partition, &record, schema_id, refusal);
+                        output.dead.push(letter);
+                    }
+                }
+                output.records += 1;
+                output.next.insert(partition, record.offset + 1);
+                if pending.values.len() == self.batch_records_max {
+                    self.decode_pending(&mut pending, window, output)?;
+                }
+            }
+            output.next.insert(partition, piece.next);
+        }
+        self.decode_pending(&mut pending, window, output)
+    }
+
+    /// How a record's value and its key are read.
+    fn read<'a>(
+        &mut self,
+        record: &Record<'a>,
+        pending: &mut Pending<'a>,
+    ) -> Result<(Read<'a>, Read<'a>), (Role, Unfit)> {
+        for header in record.headers {
+            if let Err(error) = std::str::from_utf8(header.key) {
+                let message = format!("a header's key is not UTF-8: {error}");
+                let refusal = refusal(Reason::InvalidHeader, message);
+                return Err((Role::Value, Unfit::Refused(None, refusal)));
+            }
+        }
+        let value = self
+            .value
+            .read(record.value, record.headers, &mut pending.values.arena)
+            .map_err(|unfit| (Role::Value, unfit))?;
+        let key = match (&mut self.key, &mut pending.keys) {
+            (Some(payloads), Some(keys)) => payloads
+                .read(record.key, record.headers, &mut keys.arena)
+                .map_err(|unfit| (Role::Key, unfit))?,
+            _ => Read::NULL,
+        };
+        Ok((value, key))
+    }
+
+    fn decode_pending(
+        &mut self,
+        pending: &mut Pending<'_>,
+        window: &Window,
+        output: &mut Output,
+    ) -> Result<(), TableError> {
+        let lineage = pending.lineage.finish();
+        let keys = pending.keys.as_ref().map(Rows::view);
+        let batch = Batch {
+            values: &pending.values.view(),
+            keys: keys.as_deref(),
+            lineage: &lineage,
+        };
+        self.decode(batch, window, output)?;
+        drop(keys);
+        pending.values.clear();
+        if let Some(keys) = &mut pending.keys {
+            keys.clear();
+        }
+        Ok(())
+    }
+}
+
+/// Rows that wait to be decoded together.
+struct Pending<'a> {
+    values: Rows<'a>,
+    keys: Option<Rows<'a>>,
+    lineage: LineageBuilder,
+}
+
+impl<'a> Pending<'a> {
+    fn new(capacity: usize, keys: bool) -> Self {
+        Self {
+            values: Rows::with_capacity(capacity),
+            keys: keys.then(|| Rows::with_capacity(capacity)),
+            lineage: LineageBuilder::with_capacity(capacity),
+        }
+    }
+
+    #[inline]
+    fn push(&mut self, partition: i32, record: &Record<'_>, value: Read<'a>, key: Read<'a>) {
+        self.lineage.push(partition, record, value.origin);
+        self.values.push(value.writer, value.body);
+        if let Some(keys) = &mut self.keys {
+            keys.push(key.writer, key.body);
+        }
+    }
+}
+
+impl Output {
+    /// A batch, or what is left of it from offset `from` on, is lost to the table.
+    fn unreadable(&mut self, piece: &Piece, from: i64, message: String) {
+        let last = piece.next - 1;
+        self.dead.push(DeadLetter {
+            partition: piece.partition,
+            offset: from,
+            timestamp: -1,
+            key: None,
+            value: Some(piece.sent.clone()),
+            headers: Vec::new(),
+            schema_id: None,
+            refusal: refusal(
+                Reason::UnreadableBatch,
+                format!("offsets {from} to {last} can't be read: {message}"),
+            ),
+        });
+        self.records += u64::try_from(piece.next - from).unwrap_or(0);
+        self.next.insert(piece.partition, piece.next);
+    }
+}
