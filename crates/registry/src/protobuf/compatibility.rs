@@ -7,8 +7,8 @@
 //! its message; a package may not change for the same reason. A field may move into a oneof of its
 //! own, not into one where it would compete with others that were set beside it.
 //!
-//! Stricter than Confluent's, which looks at neither: a numeric field that is repeated on one side
-//! only, and a field that becomes required.
+//! Stricter than Confluent's, which looks at none of these: a numeric field that is repeated on one
+//! side only, a field that becomes required, and two oneofs that become one.
 
 use std::collections::{BTreeMap, HashSet};
 
@@ -123,9 +123,17 @@ impl Comparison {
                 .filter_map(|field| writer.get_field(field.number()));
             let (existing, moved): (Vec<_>, Vec<_>) =
                 known.partition(|field| real_oneof(field).is_some());
-            match (moved.len(), existing.len()) {
-                (0, _) | (1, 0) => {}
-                (1, _) => self.add(
+            // Those of one oneof were never set together; those of two may have been.
+            let mut sources = HashSet::new();
+            sources.extend(
+                existing
+                    .iter()
+                    .filter_map(real_oneof)
+                    .map(|from| from.full_name().to_owned()),
+            );
+            match (moved.len(), sources.len()) {
+                (0, 0 | 1) | (1, 0) => {}
+                (1, 1) => self.add(
                     "FIELD_MOVED_TO_EXISTING_ONEOF",
                     &at,
                     "READER has a field in a oneof that WRITER sets beside it",

@@ -318,6 +318,11 @@ fn rules() {
             &["ONEOF_FIELD_REMOVED #/A/o/2"],
         ),
         (
+            "message A { oneof o { int32 a = 1; } oneof p { int32 b = 2; } }",
+            "message A { oneof o { int32 a = 1; int32 b = 2; } }",
+            &["MULTIPLE_FIELDS_MOVED_TO_ONEOF #/A/o"],
+        ),
+        (
             "message A { oneof o { int32 a = 1; } }",
             "message A { int32 a = 1; }",
             &[],
