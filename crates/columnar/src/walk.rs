@@ -1,8 +1,6 @@
 //! One row, walked value by value in safe code: to say exactly what is wrong with a row that the
 //! kernels refused, to write values without columns as text, and to step over what is dropped.
 
-use std::fmt::Write as _;
-
 use crate::avro::resolve::{Graph, Items, Node, NodeId, Scalar, Step, bytes_min};
 use crate::avro::{Kind, TypeId};
 use crate::error::Reason;
@@ -31,8 +29,8 @@ pub(crate) struct Walker<'a> {
     limits: &'a Limits,
     body: &'a [u8],
     position: usize,
-    /// The way down to where the walk stopped, the last step first.
-    path: Vec<Segment<'a>>,
+    /// The way down to where the walk stopped.
+    path: String,
     depth: usize,
     /// What is left of [`Limits::row_items_max`].
     pub(crate) items_left: usize,
@@ -53,7 +51,7 @@ impl<'a> Walker<'a> {
             limits,
             body,
             position: 0,
-            path: Vec::new(),
+            path: String::new(),
             depth: 0,
             items_left: limits.row_items_max,
         }
@@ -73,28 +71,27 @@ impl<'a> Walker<'a> {
                 n => Err(Reason::TrailingBytes(n)),
             });
         result.map_err(|reason| Stop {
-            path: self.path(),
+            path: std::mem::take(&mut self.path),
             position: self.position,
             reason,
         })
     }
 
-    fn path(&self) -> String {
-        let mut path = String::new();
-        for segment in self.path.iter().rev() {
-            // Writing to a String doesn't fail.
-            let _ = match segment {
-                Segment::Field(name) => {
-                    if !path.is_empty() {
-                        path.push('.');
-                    }
-                    path.write_str(name)
-                }
-                Segment::Index(index) => write!(path, "[{index}]"),
-                Segment::Key(key) => write!(path, "{{{:?}}}", String::from_utf8_lossy(key)),
-            };
+    /// Puts a step before those that the path has already: a failed walk is left from below.
+    #[cold]
+    fn prepend(&mut self, segment: &Segment<'_>) {
+        // No name begins with a bracket or a brace.
+        if !self.path.is_empty() && !self.path.starts_with(['[', '{']) {
+            self.path.insert(0, '.');
         }
-        path
+        match segment {
+            Segment::Field(name) => self.path.insert_str(0, name),
+            Segment::Index(index) => self.path.insert_str(0, &format!("[{index}]")),
+            Segment::Key(key) => {
+                let key = String::from_utf8_lossy(key);
+                self.path.insert_str(0, &format!("{{{key:?}}}"));
+            }
+        }
     }
 
     fn rest(&self) -> &'a [u8] {
@@ -110,11 +107,7 @@ impl<'a> Walker<'a> {
 
     /// Goes one segment down. After a failure it is part of the report's path.
     fn at(&mut self, segment: Segment<'a>, f: impl FnOnce(&mut Self) -> Walk) -> Walk {
-        let walk = f(self);
-        if walk.is_err() {
-            self.path.push(segment);
-        }
-        walk
+        f(self).inspect_err(|_| self.prepend(&segment))
     }
 
     fn deeper(&mut self, f: impl FnOnce(&mut Self) -> Walk) -> Walk {
