@@ -1,7 +1,10 @@
 //! Record batches as the log sees them: opaque bytes with a few header fields.
 
 use bytes::{Bytes, BytesMut};
-use fletch_wire::records::{Batch, BatchHeader, HEADER_BYTES, TimestampType, patch};
+use fletch_wire::Limits;
+use fletch_wire::records::{
+    Batch, BatchBuilder, BatchHeader, Compression, HEADER_BYTES, TimestampType, patch,
+};
 
 use crate::error::AppendError;
 
@@ -28,6 +31,14 @@ pub(crate) fn check(batch: &Bytes) -> Result<BatchHeader, AppendError> {
             header.last_offset_delta
         )));
     }
+    if header.attributes.is_control() {
+        return Err(invalid("markers are the log's own to write".to_owned()));
+    }
+    if header.attributes.is_transactional() && header.producer_id < 0 {
+        return Err(invalid(
+            "it is of a transaction and of no producer".to_owned(),
+        ));
+    }
     if header.producer_id >= 0 && (header.base_sequence < 0 || header.producer_epoch < 0) {
         return Err(invalid(format!(
             "producer {} has epoch {} and sequence {}",
@@ -35,6 +46,48 @@ pub(crate) fn check(batch: &Bytes) -> Result<BatchHeader, AppendError> {
         )));
     }
     Ok(header)
+}
+
+/// The version of a marker's key and of its value.
+const MARKER_VERSION: i16 = 0;
+/// What a marker says, in its key.
+const ABORT: i16 = 0;
+const COMMIT: i16 = 1;
+/// The coordinator's epoch in a marker. There has only ever been one coordinator.
+const COORDINATOR_EPOCH: i32 = 0;
+
+/// A marker: a control batch that ends a producer's transaction, as Kafka writes it (KIP-98).
+pub(crate) fn new_marker(
+    (producer_id, epoch): (i64, i16),
+    committed: bool,
+    timestamp: i64,
+) -> fletch_wire::Result<Batch> {
+    let says = if committed { COMMIT } else { ABORT };
+    let mut key = Vec::with_capacity(4);
+    key.extend_from_slice(&MARKER_VERSION.to_be_bytes());
+    key.extend_from_slice(&says.to_be_bytes());
+    let mut value = Vec::with_capacity(6);
+    value.extend_from_slice(&MARKER_VERSION.to_be_bytes());
+    value.extend_from_slice(&COORDINATOR_EPOCH.to_be_bytes());
+    let mut builder = BatchBuilder::new(Compression::None)
+        .producer(producer_id, epoch, -1)
+        .transactional()
+        .control();
+    builder.append(timestamp, Some(&key), Some(&value), &[])?;
+    builder.finish()
+}
+
+/// Whether a marker says that the transaction is committed; none if the batch is no marker.
+pub(crate) fn marker(bytes: &Bytes) -> Option<bool> {
+    let batch = Batch::try_from(bytes.clone()).ok()?;
+    let records = batch.records(&Limits::default()).ok()?;
+    let record = records.iter().next()?.ok()?;
+    let (_version, rest) = record.key?.split_first_chunk::<2>()?;
+    match i16::from_be_bytes(*rest.first_chunk()?) {
+        ABORT => Some(false),
+        COMMIT => Some(true),
+        _ => None,
+    }
 }
 
 /// The time that the log gave the batch, if its topic stamps batches on append; else -1.
@@ -61,6 +114,7 @@ pub struct StoredBatch {
     base_offset: i64,
     last_offset_delta: i32,
     bytes: Bytes,
+    is_aborted: bool,
 }
 
 impl StoredBatch {
@@ -72,7 +126,25 @@ impl StoredBatch {
             base_offset,
             last_offset_delta,
             bytes,
+            is_aborted: false,
         }
+    }
+
+    /// Whether the batch is of a transaction that was aborted. Only
+    /// [`Store::read_committed`](crate::Store::read_committed) looks at that.
+    pub fn is_aborted(&self) -> bool {
+        self.is_aborted
+    }
+
+    pub(crate) fn set_aborted(&mut self, is_aborted: bool) {
+        self.is_aborted = is_aborted;
+    }
+
+    /// The producer whose transaction the batch is in, if it is in one.
+    pub(crate) fn transaction_of(&self) -> Option<i64> {
+        let header = BatchHeader::parse(&self.bytes).ok()?;
+        let is_transactional = header.attributes.is_transactional();
+        is_transactional.then_some(header.producer_id)
     }
 
     /// The offset of the batch's first record.
@@ -121,6 +193,27 @@ impl StoredBatch {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// The bytes that Apache Kafka's broker writes for a marker.
+    #[test]
+    fn markers_are_those_of_kafka() {
+        for (committed, says) in [(false, 0), (true, 1)] {
+            let marker = new_marker((4000, 7), committed, 99).unwrap();
+            assert_eq!((marker.producer_id, marker.producer_epoch), (4000, 7));
+            assert_eq!((marker.base_sequence, marker.record_count), (-1, 1));
+            let bits = (
+                marker.attributes.is_control(),
+                marker.attributes.is_transactional(),
+            );
+            assert_eq!(bits, (true, true));
+            let record = [32, 0, 0, 0, 8, 0, 0, 0, says, 12, 0, 0, 0, 0, 0, 0, 0];
+            assert_eq!(marker.body()[..], record);
+            assert_eq!(super::marker(marker.bytes()), Some(committed));
+            // Nobody else writes one.
+            let refused = check(marker.bytes());
+            assert!(matches!(refused, Err(AppendError::InvalidBatch { .. })));
+        }
+    }
 
     #[test]
     fn sequences_wrap_to_zero() {

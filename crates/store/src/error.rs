@@ -193,6 +193,19 @@ pub enum AppendError {
         /// The batch's epoch.
         epoch: i16,
     },
+    /// The producer has a transaction open in the partition, and the batch is not of it.
+    #[error(
+        "producer {producer_id} has a transaction open in partition {partition} of {topic_id}, \
+         and sent a batch outside of it"
+    )]
+    OutsideTransaction {
+        /// The topic's id.
+        topic_id: Uuid,
+        /// The partition's number.
+        partition: i32,
+        /// The producer.
+        producer_id: i64,
+    },
     /// The storage failed, or failed earlier; or the store is shut down.
     #[error(transparent)]
     Storage(#[from] StoreError),

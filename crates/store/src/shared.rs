@@ -23,7 +23,10 @@ pub(crate) struct Shared {
     /// Bytes that may still be queued.
     pub(crate) room: Arc<Semaphore>,
     pub(crate) queue: Queue,
+    /// Of high watermarks.
     pub(crate) watchers: Watchers,
+    /// Of last stable offsets.
+    pub(crate) stable_watchers: Watchers,
     state: RwLock<State>,
     tail: Mutex<Tail>,
     pub(crate) segments: Segments,
@@ -47,6 +50,7 @@ impl Shared {
             storage,
             queue: Queue::default(),
             watchers: Watchers::default(),
+            stable_watchers: Watchers::default(),
             state: RwLock::new(state),
             tail: Mutex::new(tail),
             segments,

@@ -1,4 +1,4 @@
-//! Who waits for which partition to grow.
+//! Who waits for which partition to grow, or to have its transactions decided.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -20,20 +20,25 @@ impl Watchers {
         self.senders.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A receiver that starts with what `high` says; `high` is asked while no notification can
-    /// slip through, and says `None` when there is no such partition.
+    /// A receiver that starts with what `now` says; `now` is asked while no notification can slip
+    /// through, and says `None` when there is no such partition.
     pub(crate) fn subscribe(
         &self,
         key: PartitionKey,
-        high: impl FnOnce() -> Option<i64>,
+        now: impl FnOnce() -> Option<i64>,
     ) -> Option<watch::Receiver<i64>> {
         let mut senders = self.senders();
-        let high = high()?;
-        let sender = senders.entry(key).or_insert_with(|| watch::channel(high).0);
+        let now = now()?;
+        let sender = senders.entry(key).or_insert_with(|| watch::channel(now).0);
         Some(sender.subscribe())
     }
 
-    /// Tells partitions' new high watermarks.
+    /// Whether somebody may be waiting.
+    pub(crate) fn are_any(&self) -> bool {
+        !self.senders().is_empty()
+    }
+
+    /// Tells where partitions are now.
     pub(crate) fn notify(&self, ends: impl Iterator<Item = (PartitionKey, i64)>) {
         let mut senders = self.senders();
         if senders.is_empty() {

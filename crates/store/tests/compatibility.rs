@@ -93,6 +93,7 @@ async fn check(path: &Path) {
         Some(Watermarks {
             log_start: 4,
             high: 9,
+            stable: 9,
         })
     );
     let mut next = 4;

@@ -32,6 +32,7 @@ async fn what_is_appended_is_read_back_now_and_after_a_restart() {
     let expected = Watermarks {
         log_start: 0,
         high: 300,
+        stable: 300,
     };
     assert_eq!(store.watermarks(topic.id, 1), Some(expected));
     store

@@ -20,6 +20,8 @@ type Changed = Pin<Box<dyn Future<Output = (i32, Option<watch::Receiver<i64>>)> 
 /// Partitions are read in passes: a pass takes each partition, in ascending order, to where it
 /// ended when the pass began. So rows come in order of partition and offset within a pass, and
 /// no partition waits for another that never ends.
+///
+/// A partition goes as far as its transactions are decided: a table has committed records only.
 pub(crate) struct Incoming {
     store: Store,
     topic_id: Uuid,
@@ -63,7 +65,7 @@ impl Incoming {
         for partition in i32::try_from(self.partitions.len()).unwrap_or(i32::MAX)..topic.partitions
         {
             let (Some(receiver), Some(marks)) = (
-                self.store.watch(self.topic_id, partition),
+                self.store.watch_stable(self.topic_id, partition),
                 self.store.watermarks(self.topic_id, partition),
             ) else {
                 self.deleted = true;
@@ -91,7 +93,7 @@ impl Incoming {
             let next = recorded.max(marks.log_start);
             self.partitions.push(Span { next, high: next });
             self.wait(partition, receiver);
-            self.reaches(partition, marks.high);
+            self.reaches(partition, marks.stable);
         }
         Ok(())
     }
@@ -117,7 +119,7 @@ impl Incoming {
         }
     }
 
-    /// Waits until some partition has grown, or the topic is deleted.
+    /// Waits until some partition has grown, or has more decided, or the topic is deleted.
     pub(crate) async fn grown(&mut self) {
         if self.deleted {
             return;
@@ -226,7 +228,11 @@ impl Incoming {
             if left == 0 {
                 break;
             }
-            match self.store.read(self.topic_id, partition, next, left).await {
+            match self
+                .store
+                .read_committed(self.topic_id, partition, next, left)
+                .await
+            {
                 Ok(batches) => {
                     let bytes: usize = batches.iter().map(|batch| batch.as_sent().len()).sum();
                     left = left.saturating_sub(bytes);

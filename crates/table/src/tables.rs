@@ -124,7 +124,9 @@ impl Tables {
         let found = store.topic(topic).filter(|topic| has_table(topic));
         let found = found.ok_or_else(unknown)?;
         let targets: Vec<(i32, i64)> = (0..found.partitions)
-            .filter_map(|partition| Some((partition, store.watermarks(found.id, partition)?.high)))
+            .filter_map(|partition| {
+                Some((partition, store.watermarks(found.id, partition)?.stable))
+            })
             .collect();
         self.inner.look();
         let state = lock(&self.inner.workers)

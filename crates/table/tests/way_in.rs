@@ -198,29 +198,3 @@ async fn a_thousand_partitions_share_files_in_order() {
     server.tables.flush("wide").await.unwrap();
     assert_eq!(places(&server.rows("wide").await).len(), 4001);
 }
-
-#[tokio::test(flavor = "multi_thread")]
-async fn control_batches_are_passed_over() {
-    let server = Server::start().await;
-    let topic = server.topic("events", 1).await;
-    let marker = || {
-        let mut builder = BatchBuilder::new(Compression::None).control();
-        builder
-            .append(1, Some(&[0, 0, 0, 1]), Some(&[0; 6]), &[])
-            .unwrap();
-        builder.finish().unwrap()
-    };
-    server.events(&topic, 0, 0..3).await;
-    server.produce(&topic, 0, marker()).await;
-    server.events(&topic, 0, 4..6).await;
-    server.produce(&topic, 0, marker()).await;
-    server.tables.flush("events").await.unwrap();
-    server.produce(&topic, 0, marker()).await;
-    server.tables.flush("events").await.unwrap();
-    assert_eq!(
-        places(&server.rows("events").await),
-        [(0, 0), (0, 1), (0, 2), (0, 4), (0, 5)]
-    );
-    assert!(server.records("events.dead-letters").await.is_empty());
-    assert_eq!(server.tables.status()[0].lag_records, 0);
-}

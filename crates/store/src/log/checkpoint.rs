@@ -20,7 +20,7 @@ use crate::state::{self, State};
 
 const MAGIC: &[u8; 8] = b"FLETCHCP";
 /// Raised with every change of the state's encoding; older versions stay readable.
-const VERSION: u32 = 1;
+const VERSION: u32 = state::VERSION;
 const CRC_COVERS_FROM: usize = 16;
 const PREFIX: &str = "checkpoint-";
 
@@ -73,7 +73,7 @@ pub(crate) fn decode(name: &str, bytes: &[u8]) -> Result<(u64, State), StoreErro
         .u64("next segment")
         .map_err(|error| corrupt(error.to_string()))?;
     let body = covered.get(8..).unwrap_or_default();
-    let state = state::decode(body).map_err(|error| corrupt(error.to_string()))?;
+    let state = state::decode(version, body).map_err(|error| corrupt(error.to_string()))?;
     Ok((next, state))
 }
 

@@ -273,6 +273,6 @@ fn remove_orphans(storage: &dyn Storage, sealed: &[Arc<SealedSegment>]) -> Resul
 pub(crate) fn ends(state: &State) -> Vec<(super::entry::PartitionKey, i64)> {
     state
         .partitions()
-        .map(|(key, (_, next_offset))| (key, next_offset))
+        .map(|(key, bounds)| (key, bounds.next_offset))
         .collect()
 }

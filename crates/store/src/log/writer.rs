@@ -177,6 +177,15 @@ impl Writer {
             .iter()
             .map(|(key, entry)| (*key, entry.last_offset() + 1));
         self.shared.watchers.notify(ends);
+        if self.shared.stable_watchers.are_any() {
+            // Nobody else changes the state: it is as it was above.
+            let stables: Vec<(PartitionKey, i64)> = {
+                let state = self.shared.state();
+                let stable = |key| state.bounds(key).map(|bounds| (key, bounds.stable));
+                batches.iter().filter_map(|(key, _)| stable(*key)).collect()
+            };
+            self.shared.stable_watchers.notify(stables.into_iter());
+        }
         for (pending, outcome) in self.pending.drain(..).zip(outcomes) {
             pending.answer(outcome.map_err(Rejection::Refused));
         }

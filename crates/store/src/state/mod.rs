@@ -9,6 +9,9 @@ mod producers;
 mod snapshot;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod transaction_tests;
+mod transactions;
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -17,7 +20,9 @@ use bytes::Bytes;
 use uuid::Uuid;
 
 use self::producers::{Accepted, Judgement, Producers};
-pub(crate) use self::snapshot::decode;
+pub(crate) use self::snapshot::{VERSION, decode};
+pub(crate) use self::transactions::Aborted;
+use self::transactions::Transactions;
 use crate::batch;
 use crate::log::entry::{Entry, PartitionKey, ProducedBatch, ProducerLimits};
 use crate::topic::{PARTITIONS_MAX, Topic, collision_key};
@@ -62,6 +67,13 @@ pub(crate) enum Refusal {
         current: i16,
         epoch: i16,
     },
+    /// The producer has a transaction open in the partition, and the batch isn't of it.
+    OutsideTransaction {
+        key: PartitionKey,
+        producer_id: i64,
+    },
+    /// A control batch that says neither commit nor abort.
+    NoMarker,
     TopicExists(String),
     TopicNameCollides {
         name: String,
@@ -76,6 +88,83 @@ pub(crate) enum Refusal {
 struct Partition {
     log_start: i64,
     next_offset: i64,
+    /// None, but for partitions with open or aborted transactions.
+    transactions: Option<Box<Transactions>>,
+}
+
+impl Partition {
+    fn new(log_start: i64, next_offset: i64, transactions: Transactions) -> Self {
+        let transactions = (!transactions.is_empty()).then(|| Box::new(transactions));
+        Self {
+            log_start,
+            next_offset,
+            transactions,
+        }
+    }
+
+    /// Below it, everything is decided.
+    fn stable(&self) -> i64 {
+        let open = self.transactions.as_ref().and_then(|all| all.first_open());
+        open.map_or(self.next_offset, |first| first.max(self.log_start))
+    }
+
+    fn bounds(&self) -> Bounds {
+        Bounds {
+            log_start: self.log_start,
+            next_offset: self.next_offset,
+            stable: self.stable(),
+        }
+    }
+
+    fn trim(&mut self, log_start: i64) {
+        self.log_start = self.log_start.max(log_start.min(self.next_offset));
+        if let Some(transactions) = &mut self.transactions {
+            transactions.trimmed(self.log_start);
+        }
+        self.tidy();
+    }
+
+    fn tidy(&mut self) {
+        self.transactions.take_if(|all| all.is_empty());
+    }
+}
+
+/// What of a partition can be read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Bounds {
+    pub(crate) log_start: i64,
+    pub(crate) next_offset: i64,
+    pub(crate) stable: i64,
+}
+
+/// A producer of a partition, as far as it is remembered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ProducerState {
+    /// The producer's id.
+    pub producer_id: i64,
+    /// The epoch of its newest batch.
+    pub epoch: i16,
+    /// The sequence number of its newest record.
+    pub last_sequence: i32,
+    /// When its newest batch was appended, in milliseconds since the Unix epoch.
+    pub seen_ms: i64,
+    /// Where its open transaction begins, if it has one.
+    pub transaction_first_offset: Option<i64>,
+}
+
+/// A transaction that has no marker in a partition yet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct OpenTransaction {
+    /// The topic's id.
+    pub topic_id: Uuid,
+    /// The partition's number.
+    pub partition: i32,
+    /// Whose transaction it is.
+    pub producer_id: i64,
+    /// The epoch of its newest batch.
+    pub epoch: i16,
+    /// The offset of its first record.
+    pub first_offset: i64,
 }
 
 #[derive(Debug)]
@@ -147,8 +236,7 @@ impl State {
                 let partition = self
                     .partition_mut(*key)
                     .ok_or(Refusal::UnknownPartition(*key))?;
-                let log_start = (*log_start).min(partition.next_offset);
-                partition.log_start = partition.log_start.max(log_start);
+                partition.trim(*log_start);
                 Ok(Outcome::Done)
             }
         }
@@ -156,6 +244,9 @@ impl State {
 
     fn append(&mut self, produced: &ProducedBatch) -> Result<Outcome, Refusal> {
         let ProducedBatch { key, header, .. } = produced;
+        if header.attributes.is_control() {
+            return self.end_transaction(produced);
+        }
         let partition = self
             .topics
             .get_mut(&key.topic_id)
@@ -178,6 +269,18 @@ impl State {
             }
         }
         let log_append_time_ms = batch::log_append_time_ms(header);
+        let (producer_id, epoch) = (header.producer_id, header.producer_epoch);
+        if header.attributes.is_transactional() {
+            let transactions = partition.transactions.get_or_insert_default();
+            transactions.appended(producer_id, epoch, base_offset);
+        } else if let Some(transactions) = &partition.transactions
+            && transactions.open_of(producer_id).is_some()
+        {
+            return Err(Refusal::OutsideTransaction {
+                key: *key,
+                producer_id,
+            });
+        }
         if header.producer_id >= 0 {
             let accepted = Accepted {
                 base_sequence: header.base_sequence,
@@ -193,6 +296,41 @@ impl State {
         Ok(Outcome::Appended(Appended {
             base_offset,
             log_append_time_ms,
+            log_start_offset: partition.log_start,
+        }))
+    }
+
+    /// A marker. Where its producer has no open transaction there is nothing to end, and it takes no
+    /// offset: so one that is written again, because nobody knows whether it was, ends nothing twice.
+    fn end_transaction(&mut self, produced: &ProducedBatch) -> Result<Outcome, Refusal> {
+        let ProducedBatch { key, header, bytes } = produced;
+        let committed = batch::marker(bytes).ok_or(Refusal::NoMarker)?;
+        let partition = self
+            .partition_mut(*key)
+            .ok_or(Refusal::UnknownPartition(*key))?;
+        let producer_id = header.producer_id;
+        let Some(transactions) = &mut partition.transactions else {
+            return Ok(Outcome::Done);
+        };
+        let Some(open) = transactions.open_of(producer_id) else {
+            return Ok(Outcome::Done);
+        };
+        if header.producer_epoch < open.epoch {
+            return Err(Refusal::InvalidProducerEpoch {
+                producer_id,
+                current: open.epoch,
+                epoch: header.producer_epoch,
+            });
+        }
+        let base_offset = partition.next_offset;
+        transactions.ended(producer_id, committed, base_offset);
+        partition.next_offset = base_offset
+            .saturating_add(i64::from(header.last_offset_delta))
+            .saturating_add(1);
+        partition.tidy();
+        Ok(Outcome::Appended(Appended {
+            base_offset,
+            log_append_time_ms: -1,
             log_start_offset: partition.log_start,
         }))
     }
@@ -295,11 +433,56 @@ impl State {
             .get_mut(usize::try_from(key.partition).ok()?)
     }
 
-    /// The first offset kept and the offset after the last record.
-    pub(crate) fn bounds(&self, key: PartitionKey) -> Option<(i64, i64)> {
+    fn partition(&self, key: PartitionKey) -> Option<&Partition> {
         let topic = self.topics.get(&key.topic_id)?;
-        let partition = topic.partitions.get(usize::try_from(key.partition).ok()?)?;
-        Some((partition.log_start, partition.next_offset))
+        topic.partitions.get(usize::try_from(key.partition).ok()?)
+    }
+
+    /// What of a partition can be read.
+    pub(crate) fn bounds(&self, key: PartitionKey) -> Option<Bounds> {
+        self.partition(key).map(Partition::bounds)
+    }
+
+    /// The aborted transactions with something from `from` on and below `until`.
+    pub(crate) fn aborted(&self, key: PartitionKey, from: i64, until: i64) -> Vec<Aborted> {
+        let partition = self.partition(key);
+        let transactions = partition.and_then(|partition| partition.transactions.as_ref());
+        transactions.map_or_else(Vec::new, |transactions| transactions.aborted(from, until))
+    }
+
+    /// Every transaction that has no marker, in no order.
+    pub(crate) fn open_transactions(&self) -> Vec<OpenTransaction> {
+        let mut all = Vec::new();
+        for (topic_id, topic) in &self.topics {
+            for (partition, state) in (0..).zip(&topic.partitions) {
+                let open = state.transactions.iter().flat_map(|all| all.open());
+                all.extend(open.map(|(producer_id, open)| OpenTransaction {
+                    topic_id: *topic_id,
+                    partition,
+                    producer_id,
+                    epoch: open.epoch,
+                    first_offset: open.first_offset,
+                }));
+            }
+        }
+        all
+    }
+
+    /// The producers of a partition that are remembered, in no order.
+    pub(crate) fn producers(&self, key: PartitionKey) -> Option<Vec<ProducerState>> {
+        let partition = self.partition(key)?;
+        let transactions = partition.transactions.as_ref();
+        let producers = self.producers.of(key);
+        let state = producers.map(|(producer_id, producer)| ProducerState {
+            producer_id,
+            epoch: producer.epoch,
+            last_sequence: producer.window.back().map_or(-1, |last| last.last_sequence),
+            seen_ms: producer.seen_ms,
+            transaction_first_offset: transactions
+                .and_then(|all| all.open_of(producer_id))
+                .map(|open| open.first_offset),
+        });
+        Some(state.collect())
     }
 
     pub(crate) fn cluster_id(&self) -> Uuid {
@@ -325,14 +508,14 @@ impl State {
     }
 
     /// Every partition with its bounds, in no order.
-    pub(crate) fn partitions(&self) -> impl Iterator<Item = (PartitionKey, (i64, i64))> {
+    pub(crate) fn partitions(&self) -> impl Iterator<Item = (PartitionKey, Bounds)> {
         self.topics.iter().flat_map(|(id, state)| {
-            (0..).zip(&state.partitions).map(|(partition, bounds)| {
+            (0..).zip(&state.partitions).map(|(partition, state)| {
                 let key = PartitionKey {
                     topic_id: *id,
                     partition,
                 };
-                (key, (bounds.log_start, bounds.next_offset))
+                (key, state.bounds())
             })
         })
     }

@@ -101,6 +101,12 @@ impl Producers {
         }
     }
 
+    /// The producers of a partition, in no order.
+    pub(super) fn of(&self, key: PartitionKey) -> impl Iterator<Item = (i64, &Producer)> {
+        let producers = self.partitions.get(&key).into_iter().flatten();
+        producers.map(|(producer_id, producer)| (*producer_id, producer))
+    }
+
     fn get(&self, key: PartitionKey, producer_id: i64) -> Option<&Producer> {
         self.partitions.get(&key)?.get(&producer_id)
     }

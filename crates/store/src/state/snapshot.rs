@@ -8,6 +8,7 @@ use std::sync::Arc;
 use uuid::Uuid;
 
 use super::producers::{Accepted, Producer, WINDOW};
+use super::transactions::Transactions;
 use super::{Partition, State, TopicState};
 use crate::codec::{DecodeError, Reader, Write};
 use crate::log::entry::{PartitionKey, ProducerLimits};
@@ -25,6 +26,7 @@ impl State {
         out.put_i64(limits.expiration_ms);
         out.put_u32(limits.producers_max);
 
+        let none = Transactions::default();
         out.put_len(self.names.len());
         for state in self.names.values().filter_map(|id| self.topics.get(id)) {
             let topic = &state.topic;
@@ -36,6 +38,10 @@ impl State {
             for partition in &state.partitions {
                 out.put_i64(partition.log_start);
                 out.put_i64(partition.next_offset);
+                match &partition.transactions {
+                    Some(transactions) => transactions.write(&mut out),
+                    None => none.write(&mut out),
+                }
             }
         }
 
@@ -67,8 +73,14 @@ impl State {
     }
 }
 
-/// Reads back what [`State::encode`] wrote.
-pub(crate) fn decode(bytes: &[u8]) -> Result<State, DecodeError> {
+/// The encoding that [`State::encode`] writes. Version 1 had no transactions.
+pub(crate) const VERSION: u32 = 2;
+
+/// The first version with transactions.
+const TRANSACTIONS: u32 = 2;
+
+/// Reads back what [`State::encode`] wrote, in this version or an earlier one.
+pub(crate) fn decode(version: u32, bytes: &[u8]) -> Result<State, DecodeError> {
     let mut reader = Reader::new(bytes);
     let reader = &mut reader;
     let mut state = State {
@@ -84,7 +96,7 @@ pub(crate) fn decode(bytes: &[u8]) -> Result<State, DecodeError> {
     };
     state.producers.set_limits(limits, state.clock_ms);
     for _ in 0..reader.count("topic count", 36)? {
-        let topic = read_topic(reader)?;
+        let topic = read_topic(version, reader)?;
         state.insert_topic(topic);
     }
     for _ in 0..reader.count("producer count", 42)? {
@@ -103,7 +115,7 @@ pub(crate) fn decode(bytes: &[u8]) -> Result<State, DecodeError> {
     Ok(state)
 }
 
-fn read_topic(reader: &mut Reader<'_>) -> Result<TopicState, DecodeError> {
+fn read_topic(version: u32, reader: &mut Reader<'_>) -> Result<TopicState, DecodeError> {
     let id: Uuid = reader.uuid("topic id")?;
     let name = reader.string("topic name")?;
     let created_ms = reader.i64("creation time")?;
@@ -111,10 +123,13 @@ fn read_topic(reader: &mut Reader<'_>) -> Result<TopicState, DecodeError> {
     let count = reader.count("partition count", 16)?;
     let mut partitions = Vec::with_capacity(count);
     for _ in 0..count {
-        partitions.push(Partition {
-            log_start: reader.i64("log start")?,
-            next_offset: reader.i64("next offset")?,
-        });
+        let log_start = reader.i64("log start")?;
+        let next_offset = reader.i64("next offset")?;
+        let transactions = match version {
+            ..TRANSACTIONS => Transactions::default(),
+            _ => Transactions::read(reader)?,
+        };
+        partitions.push(Partition::new(log_start, next_offset, transactions));
     }
     let topic = Arc::new(Topic {
         id,

@@ -131,6 +131,11 @@ impl From<Refusal> for AppendError {
                 current,
                 epoch,
             },
+            Refusal::OutsideTransaction { key, producer_id } => Self::OutsideTransaction {
+                topic_id: key.topic_id,
+                partition: key.partition,
+                producer_id,
+            },
             other => Self::Storage(other.into()),
         }
     }

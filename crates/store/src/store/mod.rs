@@ -6,6 +6,7 @@ mod read;
 mod retention;
 mod sizes;
 mod topics;
+mod transactions;
 
 use std::sync::Arc;
 use std::thread;
@@ -16,6 +17,7 @@ use uuid::Uuid;
 pub use self::append::Ticket;
 pub use self::read::Watermarks;
 pub use self::retention::Retained;
+pub use self::transactions::AbortedTransaction;
 use crate::config::StoreConfig;
 use crate::error::StoreError;
 use crate::log::entry::{Entry, ProducerLimits};
@@ -246,9 +248,10 @@ impl From<Refusal> for StoreError {
                 partitions_max: PARTITIONS_MAX,
             },
             // Only batches are refused for these, and those are answered as such.
-            Refusal::OutOfOrderSequence { .. } | Refusal::InvalidProducerEpoch { .. } => {
-                Self::Closed
-            }
+            Refusal::OutOfOrderSequence { .. }
+            | Refusal::InvalidProducerEpoch { .. }
+            | Refusal::OutsideTransaction { .. }
+            | Refusal::NoMarker => Self::Closed,
         }
     }
 }

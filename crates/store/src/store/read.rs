@@ -30,6 +30,8 @@ pub struct Watermarks {
     pub log_start: i64,
     /// The offset that the next record will get.
     pub high: i64,
+    /// Below this offset no transaction is open any more: what Kafka calls the last stable offset.
+    pub stable: i64,
 }
 
 impl Store {
@@ -51,6 +53,18 @@ impl Store {
         let shared = self.shared();
         shared.watchers.subscribe(key, || {
             shared.watermarks(key).map(|watermarks| watermarks.high)
+        })
+    }
+
+    /// The last stable offset as it moves. The channel ends when the topic is deleted.
+    pub fn watch_stable(&self, topic_id: Uuid, partition: i32) -> Option<watch::Receiver<i64>> {
+        let key = PartitionKey {
+            topic_id,
+            partition,
+        };
+        let shared = self.shared();
+        shared.stable_watchers.subscribe(key, || {
+            shared.watermarks(key).map(|watermarks| watermarks.stable)
         })
     }
 
@@ -87,17 +101,22 @@ impl Store {
 
 impl Shared {
     pub(crate) fn watermarks(&self, key: PartitionKey) -> Option<Watermarks> {
-        let (log_start, high) = self.state().bounds(key)?;
-        Some(Watermarks { log_start, high })
+        let bounds = self.state().bounds(key)?;
+        Some(Watermarks {
+            log_start: bounds.log_start,
+            high: bounds.next_offset,
+            stable: bounds.stable,
+        })
     }
 
     /// The high watermark, if `offset` is not outside the log.
-    fn check(&self, key: PartitionKey, offset: i64) -> Result<i64, ReadError> {
-        let Watermarks { log_start, high } =
-            self.watermarks(key).ok_or(ReadError::UnknownPartition {
-                topic_id: key.topic_id,
-                partition: key.partition,
-            })?;
+    pub(crate) fn check(&self, key: PartitionKey, offset: i64) -> Result<i64, ReadError> {
+        let Watermarks {
+            log_start, high, ..
+        } = self.watermarks(key).ok_or(ReadError::UnknownPartition {
+            topic_id: key.topic_id,
+            partition: key.partition,
+        })?;
         if offset < log_start || offset > high {
             return Err(ReadError::OffsetOutOfRange {
                 offset,

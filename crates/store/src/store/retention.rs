@@ -210,13 +210,15 @@ impl Shared {
         let retained = self.retained();
         state
             .partitions()
-            .filter_map(|(key, (log_start, high))| {
+            .filter_map(|(key, bounds)| {
                 let (cutoff_ms, bytes_max) = *topics.get(&key.topic_id)?;
+                // What a transaction has written stays until it is decided.
+                let (log_start, stable) = (bounds.log_start, bounds.stable);
                 let cap = match self.config.tables {
-                    true => *retained.get(&key)?,
-                    false => high,
+                    true => stable.min(*retained.get(&key)?),
+                    false => stable,
                 };
-                (log_start < cap.min(high)).then_some((
+                (log_start < cap).then_some((
                     key,
                     Candidate {
                         cap,
@@ -291,8 +293,8 @@ impl Shared {
     fn is_alive(&self, segment: &SealedSegment) -> Result<bool, StoreError> {
         let mut alive = false;
         segment.index.visit_rows(&*self.storage, |row| {
-            let log_start = self.state().bounds(row.key).map(|(log_start, _)| log_start);
-            alive = row.count > 0 && log_start.is_some_and(|start| start < row.end_offset);
+            let bounds = self.state().bounds(row.key);
+            alive = row.count > 0 && bounds.is_some_and(|bounds| bounds.log_start < row.end_offset);
             Ok(match alive {
                 true => ControlFlow::Break(()),
                 false => ControlFlow::Continue(()),

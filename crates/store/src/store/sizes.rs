@@ -25,7 +25,7 @@ impl Store {
             let starts = shared
                 .state()
                 .partitions()
-                .map(|(key, (log_start, _))| (key, log_start))
+                .map(|(key, bounds)| (key, bounds.log_start))
                 .collect();
             let sizes = shared.sizes(&shared.segments.sealed(), &starts)?;
             Ok(sizes

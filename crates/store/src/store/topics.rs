@@ -56,6 +56,7 @@ impl Store {
         match self.change(Entry::TopicDeleted { id: topic.id }).await? {
             Outcome::TopicDeleted(topic) => {
                 self.shared().watchers.forget_topic(topic.id);
+                self.shared().stable_watchers.forget_topic(topic.id);
                 Ok(topic)
             }
             _ => Err(StoreError::Closed),
@@ -114,7 +115,7 @@ impl Store {
                     partition,
                 })
         };
-        let (log_start, high) = bounds()?;
+        let (log_start, high) = bounds().map(|now| (now.log_start, now.next_offset))?;
         if !(0..=high).contains(&offset) {
             return Err(ReadError::OffsetOutOfRange {
                 offset,
@@ -129,7 +130,7 @@ impl Store {
             };
             self.change(entry).await.map_err(ReadError::Storage)?;
         }
-        Ok(bounds()?.0)
+        Ok(bounds()?.log_start)
     }
 
     fn named(&self, name: &str) -> Result<Arc<Topic>, StoreError> {

@@ -45,7 +45,7 @@ impl Window {
     pub(super) fn add(&mut self, partition: i32, from: i64, stored: &StoredBatch, limits: &Limits) {
         let read = || -> fletch_wire::Result<Option<Records>> {
             let batch = Batch::try_from(stored.as_sent().clone())?;
-            if batch.attributes.is_control() {
+            if batch.attributes.is_control() || stored.is_aborted() {
                 return Ok(None);
             }
             Ok(Some(batch.records(limits)?.at(stored.base_offset())))
