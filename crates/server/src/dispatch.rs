@@ -6,12 +6,15 @@ use fletch_wire::{ApiKey, Error as WireError, ErrorCode, RequestBody, ResponseBo
 
 use crate::connection::memory::Reserved;
 use crate::handlers::{
-    Context, alter_configs, alter_partition_reassignments, api_versions, create_partitions,
-    create_topics, delete_groups, delete_records, delete_topics, describe_cluster,
-    describe_configs, describe_groups, describe_log_dirs, describe_topic_partitions, elect_leaders,
-    fetch, find_coordinator, heartbeat, incremental_alter_configs, init_producer_id, join_group,
-    leave_group, list_groups, list_offsets, list_partition_reassignments, metadata, offset_commit,
-    offset_delete, offset_fetch, offset_for_leader_epoch, produce, sync_group,
+    Context, add_offsets_to_txn, add_partitions_to_txn, alter_configs,
+    alter_partition_reassignments, api_versions, consumer_group_describe, consumer_group_heartbeat,
+    create_partitions, create_topics, delete_groups, delete_records, delete_topics,
+    describe_cluster, describe_configs, describe_groups, describe_log_dirs, describe_producers,
+    describe_topic_partitions, describe_transactions, elect_leaders, end_txn, fetch,
+    find_coordinator, heartbeat, incremental_alter_configs, init_producer_id, join_group,
+    leave_group, list_groups, list_offsets, list_partition_reassignments, list_transactions,
+    metadata, offset_commit, offset_delete, offset_fetch, offset_for_leader_epoch, produce,
+    sync_group, txn_offset_commit,
 };
 
 /// What is served, in the order of the keys.
@@ -35,6 +38,10 @@ pub(crate) const SERVED: &[(ApiKey, Versions)] = &[
     (ApiKey::DELETE_RECORDS, Versions::parse("0-2")),
     (ApiKey::INIT_PRODUCER_ID, Versions::parse("0-5")),
     (ApiKey::OFFSET_FOR_LEADER_EPOCH, Versions::parse("0-4")),
+    (ApiKey::ADD_PARTITIONS_TO_TXN, Versions::parse("0-3")),
+    (ApiKey::ADD_OFFSETS_TO_TXN, Versions::parse("0-4")),
+    (ApiKey::END_TXN, Versions::parse("0-4")),
+    (ApiKey::TXN_OFFSET_COMMIT, Versions::parse("0-4")),
     (ApiKey::DESCRIBE_CONFIGS, Versions::parse("0-4")),
     (ApiKey::ALTER_CONFIGS, Versions::parse("0-2")),
     (ApiKey::DESCRIBE_LOG_DIRS, Versions::parse("0-4")),
@@ -46,6 +53,11 @@ pub(crate) const SERVED: &[(ApiKey, Versions)] = &[
     (ApiKey::LIST_PARTITION_REASSIGNMENTS, Versions::parse("0")),
     (ApiKey::OFFSET_DELETE, Versions::parse("0")),
     (ApiKey::DESCRIBE_CLUSTER, Versions::parse("0-1")),
+    (ApiKey::DESCRIBE_PRODUCERS, Versions::parse("0")),
+    (ApiKey::DESCRIBE_TRANSACTIONS, Versions::parse("0")),
+    (ApiKey::LIST_TRANSACTIONS, Versions::parse("0-1")),
+    (ApiKey::CONSUMER_GROUP_HEARTBEAT, Versions::parse("0-1")),
+    (ApiKey::CONSUMER_GROUP_DESCRIBE, Versions::parse("0")),
     (ApiKey::DESCRIBE_TOPIC_PARTITIONS, Versions::parse("0")),
 ];
 
@@ -68,11 +80,27 @@ impl<R: Into<ResponseBody>> From<R> for Answer {
 /// Answers a request. (Produce is usually submitted by the reading half before its turn comes.)
 pub(crate) async fn answer(context: &Context<'_>, request: RequestBody) -> Answer {
     match request {
+        RequestBody::AddOffsetsToTxn(request) => {
+            add_offsets_to_txn::handle(context, request).await.into()
+        }
+        RequestBody::AddPartitionsToTxn(request) => {
+            add_partitions_to_txn::handle(context, request).await.into()
+        }
         RequestBody::AlterConfigs(request) => alter_configs::handle(context, request).await.into(),
         RequestBody::AlterPartitionReassignments(request) => {
             alter_partition_reassignments::handle(context, request).into()
         }
         RequestBody::ApiVersions(request) => api_versions::handle(context, &request).into(),
+        RequestBody::ConsumerGroupDescribe(request) => {
+            consumer_group_describe::handle(context, request)
+                .await
+                .into()
+        }
+        RequestBody::ConsumerGroupHeartbeat(request) => {
+            consumer_group_heartbeat::handle(context, request)
+                .await
+                .into()
+        }
         RequestBody::CreatePartitions(request) => {
             create_partitions::handle(context, request).await.into()
         }
@@ -94,6 +122,13 @@ pub(crate) async fn answer(context: &Context<'_>, request: RequestBody) -> Answe
             describe_topic_partitions::handle(context, request).into()
         }
         RequestBody::ElectLeaders(request) => elect_leaders::handle(context, request).into(),
+        RequestBody::DescribeProducers(request) => {
+            describe_producers::handle(context, &request).into()
+        }
+        RequestBody::DescribeTransactions(request) => {
+            describe_transactions::handle(context, request).await.into()
+        }
+        RequestBody::EndTxn(request) => end_txn::handle(context, request).await.into(),
         RequestBody::Fetch(request) => fetch::handle(context, request).await,
         RequestBody::FindCoordinator(request) => find_coordinator::handle(context, request).into(),
         RequestBody::Heartbeat(request) => heartbeat::handle(context, request).await.into(),
@@ -110,6 +145,9 @@ pub(crate) async fn answer(context: &Context<'_>, request: RequestBody) -> Answe
         RequestBody::ListGroups(request) => list_groups::handle(context, request).await.into(),
         RequestBody::ListOffsets(request) => list_offsets::handle(context, request).await.into(),
         RequestBody::ListPartitionReassignments(_) => list_partition_reassignments::handle().into(),
+        RequestBody::ListTransactions(request) => {
+            list_transactions::handle(context, request).await.into()
+        }
         RequestBody::Metadata(request) => metadata::handle(context, request).await.into(),
         RequestBody::OffsetCommit(request) => offset_commit::handle(context, request).await.into(),
         RequestBody::OffsetDelete(request) => offset_delete::handle(context, request).await.into(),
@@ -124,6 +162,9 @@ pub(crate) async fn answer(context: &Context<'_>, request: RequestBody) -> Answe
             .response
             .into(),
         RequestBody::SyncGroup(request) => sync_group::handle(context, request).await.into(),
+        RequestBody::TxnOffsetCommit(request) => {
+            txn_offset_commit::handle(context, request).await.into()
+        }
         // The codec knows more than is served; whoever reads requests has them looked at by `refuse`.
         request => unreachable!("{} is served by no handler", request.key()),
     }

@@ -42,8 +42,8 @@ pub enum ServerError {
     /// The outside registry can't be asked as configured.
     #[error("the outside registry can't be used: {0}")]
     RegistryClient(#[from] RegistryError),
-    /// What the log has of consumer groups isn't understood.
-    #[error("the consumer groups can't be restored: {0}")]
+    /// What the log has of consumer groups or transactions isn't understood.
+    #[error("the consumer groups and transactions can't be restored: {0}")]
     Groups(#[from] fletch_coordinator::Error),
     /// The tables can't be kept.
     #[error("the tables can't be kept: {0}")]

@@ -1,54 +1,58 @@
-//! Consumer groups: the one owner of their state, the clock that moves it, and the way of its facts
-//! into the log.
+//! Consumer groups and transactions: the one owner of their state, and the clock that moves it.
 //!
-//! What happens to groups is decided in `fletch_coordinator`, under one lock and without waiting. What
+//! What happens to them is decided in `fletch_coordinator`, under one lock and without waiting. What
 //! comes out of it is handed on in that order to one task, the [`Keeper`], which makes the facts
 //! durable and only then lets the answers go: what a client was told is still so after a restart.
+//! What is done with transactions is in [`crate::transactions`].
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::future::pending;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use fletch_coordinator::{Caller, Fact, GroupConfig, Groups, Output, Ticket};
-use fletch_store::{Store, StoreError};
+use fletch_coordinator::{
+    Caller, GroupConfig, Groups, Output, Ticket, TransactionOutput, Transactions,
+};
+use fletch_store::Store;
+use fletch_wire::messages::{ConsumerGroupHeartbeatRequest, ConsumerGroupHeartbeatResponse};
 use fletch_wire::{ResponseBody, Uuid};
 use metrics::{Counter, Gauge, counter, gauge};
 use tokio::sync::{Notify, mpsc, oneshot};
 use tokio::time::sleep;
-use tokio_util::sync::CancellationToken;
-use tracing::error;
 
 use crate::broker::now_ms;
 use crate::config::Config;
 use crate::error::ServerError;
 use crate::handlers::Context;
+use crate::keeper::{Ending, GROUPS, Keeper, Step, TRANSACTIONS};
+use crate::transactions::{self, transaction_config};
 
-/// Under which name the log keeps the facts of groups.
-const ROOM: &str = "groups";
-
-/// Most steps that share a flush of the log.
-const STEPS_MAX: usize = 4096;
-
-/// The groups can't be asked: the server is stopping, or its log has failed.
+/// The coordinator can't be asked: the server is stopping, or its log has failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("the groups can't be asked any more")]
+#[error("the coordinator can't be asked any more")]
 pub(crate) struct Unavailable;
 
-/// The consumer groups of this broker.
+/// The consumer groups and the transactions of this broker.
 pub(crate) struct Coordinator {
     state: Mutex<State>,
-    clock: Clock,
+    pub(crate) clock: Clock,
     /// Something is due earlier than it was.
     earlier: Notify,
+    /// A transactional id has no more batches on their way to the log.
+    pub(crate) submitted: Notify,
     generations: Counter,
     waiting_members: Gauge,
 }
 
-struct State {
-    groups: Groups,
+pub(crate) struct State {
+    pub(crate) groups: Groups,
+    pub(crate) transactions: Transactions,
+    /// The store's version of the topics that the groups have been told of.
+    topics_version: u64,
+    /// How many batches of a transactional id are on their way to the log.
+    pub(crate) submitting: HashMap<Arc<str>, usize>,
     /// Members that wait for their answers.
     waiting: HashMap<Ticket, oneshot::Sender<ResponseBody>>,
     tickets: u64,
@@ -58,25 +62,19 @@ struct State {
     steps: mpsc::UnboundedSender<Step>,
 }
 
-/// What came of one thing that happened. (At most one a connection is on its way, so that the
-/// queue of steps is bounded by the connections.)
+/// What came of something, and who wants to know when it is done.
 #[derive(Default)]
-struct Step {
-    facts: Vec<Fact>,
-    answers: Vec<(oneshot::Sender<ResponseBody>, ResponseBody)>,
+pub(crate) struct Happened {
+    pub(crate) groups: Output,
+    pub(crate) transactions: TransactionOutput,
     /// Told when all facts so far are durable.
-    durable: Option<oneshot::Sender<()>>,
-}
-
-/// What runs for the groups in the background.
-pub(crate) struct Keeper {
-    coordinator: Arc<Coordinator>,
-    store: Store,
-    steps: mpsc::UnboundedReceiver<Step>,
+    pub(crate) durable: Option<oneshot::Sender<()>>,
+    /// Told when the transaction that this ends, if it ends one, has its markers.
+    pub(crate) written: Option<oneshot::Sender<()>>,
 }
 
 /// The time since the epoch, which never jumps: sessions don't end because somebody set the clock.
-struct Clock {
+pub(crate) struct Clock {
     started_ms: i64,
     started: Instant,
 }
@@ -89,28 +87,46 @@ impl Clock {
         }
     }
 
-    fn now_ms(&self) -> i64 {
+    pub(crate) fn now_ms(&self) -> i64 {
         let since = i64::try_from(self.started.elapsed().as_millis());
         self.started_ms.saturating_add(since.unwrap_or(i64::MAX))
     }
 }
 
 impl Coordinator {
-    /// The groups as the log has them, and what must run for them.
-    pub(crate) fn restore(
+    /// The groups and transactions as the log has them, and what must run for them.
+    pub(crate) async fn restore(
         store: &Store,
         config: &Config,
     ) -> Result<(Arc<Self>, Keeper), ServerError> {
         let mut groups = Groups::new(group_config(config));
-        for (key, value) in store.notes(ROOM) {
+        for (key, value) in store.notes(GROUPS) {
             groups.apply(&key, Some(&value))?;
         }
+        let mut transactions = Transactions::new(transaction_config(config));
+        for (key, value) in store.notes(TRANSACTIONS) {
+            transactions.apply(&key, Some(&value))?;
+        }
         let clock = Clock::start();
+        let topics_version = tell_topics(store, &mut groups);
         groups.start(clock.now_ms());
+        // A crash may have come between a topic's end and that of the offsets in it.
+        let mut of_groups = Output::default();
+        for topic in groups.topics_with_offsets() {
+            if store.topic(&topic).is_none() {
+                groups.forget_topic(&topic, &mut of_groups);
+            }
+        }
+        let mut out = TransactionOutput::default();
+        transactions.start(clock.now_ms(), &mut out);
+        transactions::abort_orphans(store, &transactions).await?;
         let (sender, steps) = mpsc::unbounded_channel();
         let coordinator = Arc::new(Self {
             state: Mutex::new(State {
                 groups,
+                transactions,
+                topics_version,
+                submitting: HashMap::new(),
                 waiting: HashMap::new(),
                 tickets: 0,
                 awake_ms: None,
@@ -118,18 +134,21 @@ impl Coordinator {
             }),
             clock,
             earlier: Notify::new(),
+            submitted: Notify::new(),
             generations: counter!("kafka_group_generations"),
             waiting_members: gauge!("kafka_group_waiting_members"),
         });
-        let keeper = Keeper {
-            coordinator: Arc::clone(&coordinator),
-            store: store.clone(),
-            steps,
+        let happened = Happened {
+            groups: of_groups,
+            transactions: out,
+            ..Happened::default()
         };
+        coordinator.hand_on(&mut coordinator.state(), happened);
+        let keeper = Keeper::new(Arc::clone(&coordinator), store.clone(), steps);
         Ok((coordinator, keeper))
     }
 
-    /// Lets something happen, and gives what came of it once all it depends on is durable.
+    /// Lets something happen to groups, and gives what came of it once all it depends on is durable.
     pub(crate) async fn ask<R>(
         &self,
         happen: impl FnOnce(&mut Groups, i64, &mut Output) -> R,
@@ -139,11 +158,53 @@ impl Coordinator {
             let mut state = self.state();
             let mut out = Output::default();
             let result = happen(&mut state.groups, self.clock.now_ms(), &mut out);
-            self.hand_on(&mut state, out, Some(durable));
+            let happened = Happened {
+                groups: out,
+                durable: Some(durable),
+                ..Happened::default()
+            };
+            self.hand_on(&mut state, happened);
             result
         };
         is_durable.await.map_err(|_| Unavailable)?;
         Ok(result)
+    }
+
+    /// Lets a member of a group whose partitions the coordinator assigns be heard of. The groups are
+    /// told of the topics that came, grew or went since the last one.
+    pub(crate) async fn heard_of(
+        &self,
+        context: &Context<'_>,
+        request: &ConsumerGroupHeartbeatRequest,
+    ) -> Result<ConsumerGroupHeartbeatResponse, Unavailable> {
+        let client_host = client_host(context.peer);
+        let store = &context.broker.store;
+        let (durable, is_durable) = oneshot::channel();
+        let answer = {
+            let mut state = self.state();
+            if state.topics_version != store.topics_version() {
+                state.topics_version = tell_topics(store, &mut state.groups);
+            }
+            let caller = Caller {
+                ticket: Ticket(0),
+                version: context.version(),
+                client_id: context.header.client_id.as_deref().unwrap_or_default(),
+                client_host: &client_host,
+                random: Uuid::new_v4(),
+            };
+            let (mut out, now_ms) = (Output::default(), self.clock.now_ms());
+            let groups = &mut state.groups;
+            let answer = groups.consumer_group_heartbeat(now_ms, &caller, request, &mut out);
+            let happened = Happened {
+                groups: out,
+                durable: Some(durable),
+                ..Happened::default()
+            };
+            self.hand_on(&mut state, happened);
+            answer
+        };
+        is_durable.await.map_err(|_| Unavailable)?;
+        Ok(answer)
     }
 
     /// Lets a member ask for what it may have to wait for; until its connection closes.
@@ -168,7 +229,7 @@ impl Coordinator {
             };
             let mut out = Output::default();
             happen(&mut state.groups, self.clock.now_ms(), &caller, &mut out);
-            self.hand_on(&mut state, out, None);
+            self.hand_on(&mut state, out.into());
             Waiting {
                 coordinator: self,
                 ticket,
@@ -188,15 +249,21 @@ impl Coordinator {
         let mut state = self.state();
         let mut out = Output::default();
         state.groups.forget_topic(topic, &mut out);
-        self.hand_on(&mut state, out, None);
+        self.hand_on(&mut state, out.into());
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    pub(crate) fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Hands what came of something to the keeper.
-    fn hand_on(&self, state: &mut State, out: Output, durable: Option<oneshot::Sender<()>>) {
+    pub(crate) fn hand_on(&self, state: &mut State, happened: Happened) {
+        let Happened {
+            groups: out,
+            transactions,
+            durable,
+            mut written,
+        } = happened;
         let mut answers = Vec::with_capacity(out.answers.len());
         for answer in out.answers {
             self.generations
@@ -207,15 +274,24 @@ impl Coordinator {
             }
         }
         self.waiting_members.set(state.waiting.len() as f64);
-        if !out.facts.is_empty() || !answers.is_empty() || durable.is_some() {
+        let of_groups = out.facts.into_iter().map(|fact| (GROUPS, fact));
+        let of_transactions = transactions.facts.into_iter();
+        let of_transactions = of_transactions.map(|fact| (TRANSACTIONS, fact));
+        let ending = |marker| Ending {
+            marker,
+            written: written.take(),
+        };
+        let step = Step {
+            endings: transactions.markers.into_iter().map(ending).collect(),
+            facts: of_groups.chain(of_transactions).collect(),
+            answers,
+            durable,
+        };
+        if !step.is_nothing() {
             // Without a keeper nothing is answered: those who wait see their channels close.
-            _ = state.steps.send(Step {
-                facts: out.facts,
-                answers,
-                durable,
-            });
+            _ = state.steps.send(step);
         }
-        if let Some(due_ms) = state.groups.next_deadline_ms()
+        if let Some(due_ms) = state.next_deadline_ms()
             && state.awake_ms.is_none_or(|awake_ms| due_ms < awake_ms)
         {
             self.earlier.notify_one();
@@ -223,18 +299,20 @@ impl Coordinator {
     }
 
     /// Does what is due, when it is due.
-    async fn keep_time(&self) {
+    pub(crate) async fn keep_time(&self) {
         loop {
             let wait = {
                 let mut state = self.state();
                 let now_ms = self.clock.now_ms();
                 let is_due = |due_ms| due_ms <= now_ms;
-                if state.groups.next_deadline_ms().is_some_and(is_due) {
-                    let mut out = Output::default();
-                    state.groups.tick(now_ms, &mut out);
-                    self.hand_on(&mut state, out, None);
+                if state.next_deadline_ms().is_some_and(is_due) {
+                    let mut happened = Happened::default();
+                    state.groups.tick(now_ms, &mut happened.groups);
+                    let transactions = &mut happened.transactions;
+                    state.transactions.tick(now_ms, transactions);
+                    self.hand_on(&mut state, happened);
                 }
-                state.awake_ms = state.groups.next_deadline_ms();
+                state.awake_ms = state.next_deadline_ms();
                 let left_ms = state.awake_ms.map(|due_ms| due_ms.saturating_sub(now_ms));
                 // Never without a pause, whatever is due.
                 left_ms.map(|left_ms| Duration::from_millis(left_ms.max(1).unsigned_abs()))
@@ -268,53 +346,20 @@ impl Drop for Waiting<'_> {
     }
 }
 
-impl Keeper {
-    /// Keeps the time, and what happens, until told to stop; what has happened by then is kept.
-    pub(crate) async fn keep(self, stop: CancellationToken) {
-        let Self {
-            coordinator,
-            store,
-            mut steps,
-        } = self;
-        let time = coordinator.keep_time();
-        let keeping = keep_steps(&store, &mut steps, &stop);
-        tokio::select! {
-            () = time => {}
-            kept = keeping => if let Err(error) = kept {
-                error!(%error, "what happens to consumer groups can't be kept");
-            },
-        }
+impl State {
+    /// When something is due, if anything is.
+    fn next_deadline_ms(&self) -> Option<i64> {
+        let (groups, transactions) = (&self.groups, &self.transactions);
+        let times = [groups.next_deadline_ms(), transactions.next_deadline_ms()];
+        times.into_iter().flatten().min()
     }
 }
 
-async fn keep_steps(
-    store: &Store,
-    steps: &mut mpsc::UnboundedReceiver<Step>,
-    stop: &CancellationToken,
-) -> Result<(), StoreError> {
-    let mut batch = Vec::new();
-    loop {
-        tokio::select! {
-            biased;
-            _ = steps.recv_many(&mut batch, STEPS_MAX) => {}
-            () = stop.cancelled() => return Ok(()),
-        }
-        let mut last = None;
-        for fact in batch.iter_mut().flat_map(|step| step.facts.drain(..)) {
-            last = Some(store.queue_note(ROOM, &fact.key, fact.value).await?);
-        }
-        // The log is in order: with the last one, all are durable.
-        if let Some(last) = last {
-            last.await?;
-        }
-        for step in batch.drain(..) {
-            // Whoever waits may have gone.
-            for (waiting, answer) in step.answers {
-                _ = waiting.send(answer);
-            }
-            if let Some(durable) = step.durable {
-                _ = durable.send(());
-            }
+impl From<Output> for Happened {
+    fn from(groups: Output) -> Self {
+        Self {
+            groups,
+            ..Self::default()
         }
     }
 }
@@ -323,6 +368,19 @@ impl fmt::Debug for Coordinator {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Coordinator").finish_non_exhaustive()
     }
+}
+
+/// Says which topics there are; in which version.
+fn tell_topics(store: &Store, groups: &mut Groups) -> u64 {
+    // Before the topics: what changes in between is looked at again.
+    let version = store.topics_version();
+    let topics = store.topics();
+    for topic in &topics {
+        groups.put_topic(&topic.name, topic.id, topic.partitions);
+    }
+    let names: HashSet<&str> = topics.iter().map(|topic| topic.name.as_str()).collect();
+    groups.retain_topics(|name| names.contains(name));
+    version
 }
 
 /// Whether an answer is that to a generation's leader, who has to assign: there is one in each.
@@ -349,6 +407,8 @@ fn group_config(config: &Config) -> GroupConfig {
         session_timeout_ms_min: timeout_ms(kafka.group_session_timeout_ms_min),
         session_timeout_ms_max: timeout_ms(kafka.group_session_timeout_ms_max),
         initial_rebalance_delay_ms: time_ms(kafka.group_initial_rebalance_delay_ms),
+        consumer_session_timeout_ms: time_ms(kafka.group_consumer_session_timeout_ms),
+        consumer_heartbeat_interval_ms: timeout_ms(kafka.group_consumer_heartbeat_interval_ms),
         groups_max: count(kafka.groups_max),
         group_members_max: count(kafka.group_members_max),
         group_bytes_max: count(group_bytes_max),

@@ -16,12 +16,14 @@ mod error;
 mod groups;
 mod handlers;
 mod kafka;
+mod keeper;
 mod listener;
 mod registry;
 mod server;
 mod telemetry;
 mod threads;
 mod topic_config;
+mod transactions;
 
 pub use addresses::Addresses;
 pub use config::Config;

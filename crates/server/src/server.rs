@@ -113,7 +113,7 @@ impl Server {
         };
         let timeout = Duration::from_millis(config.shutdown.timeout_ms);
         let port = kafka.as_ref().map_or(config.kafka.port, Listener::port);
-        let (coordinator, keeper) = Coordinator::restore(&store, &config)?;
+        let (coordinator, keeper) = Coordinator::restore(&store, &config).await?;
         let groups = Part::of(|stop| keeper.keep(stop));
         let broker = Arc::new(Broker::new(config, store.clone(), coordinator, port));
         let admin = Arc::new(Admin {

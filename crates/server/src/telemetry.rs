@@ -144,6 +144,12 @@ pub const METRICS: &[Metric] = &[
         "Members of consumer groups that wait for a rebalance, in JoinGroup or SyncGroup.",
     ),
     metric(
+        "kafka_transactions",
+        MetricKind::Counter,
+        &["result"],
+        "Transactions that ended, by how: commit or abort.",
+    ),
+    metric(
         "kafka_log_flush_duration_seconds",
         SECONDS,
         &[],

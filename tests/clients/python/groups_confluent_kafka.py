@@ -1,5 +1,7 @@
 """confluent-kafka's Consumer in a group."""
 
+import os
+
 from confluent_kafka import Consumer, Producer, TopicPartition
 
 import groups
@@ -27,6 +29,7 @@ class Member:
             "group.id": group,
             "auto.offset.reset": "earliest",
             "enable.auto.commit": False,
+            "group.protocol": os.environ.get("GROUP_PROTOCOL", "classic"),
         })
         self.consumer.subscribe([topic])
 

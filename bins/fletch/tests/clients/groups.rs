@@ -11,7 +11,8 @@ use crate::{bounded, java, node_script, python_script};
 
 const LIMIT: Duration = Duration::from_secs(120);
 
-fn check(name: &str, command: fn() -> Result<Command, Missing>) {
+/// Lets a client live the first part of a life, kills the server, and lets it live the second.
+pub(crate) fn live_twice(name: &str, command: fn() -> Result<Command, Missing>) {
     if let Err(missing) = command() {
         return skip(name, &missing);
     }
@@ -35,43 +36,64 @@ fn check(name: &str, command: fn() -> Result<Command, Missing>) {
 
 #[test]
 fn groups_confluent_kafka() {
-    check("groups_confluent_kafka", || {
+    live_twice("groups_confluent_kafka", || {
         python_script("python", "groups_confluent_kafka.py")
     });
 }
 
 #[test]
 fn groups_kafka_python_2() {
-    check("groups_kafka_python_2", || {
+    live_twice("groups_kafka_python_2", || {
         python_script("kafka-python-2", "groups_kafka_python.py")
     });
 }
 
 #[test]
 fn groups_kafka_python_3() {
-    check("groups_kafka_python_3", || {
+    live_twice("groups_kafka_python_3", || {
         python_script("python", "groups_kafka_python.py")
     });
 }
 
 #[test]
 fn groups_aiokafka() {
-    check("groups_aiokafka", || {
+    live_twice("groups_aiokafka", || {
         python_script("python", "groups_aiokafka.py")
     });
 }
 
 #[test]
 fn groups_kafkajs() {
-    check("groups_kafkajs", || node_script("groups.js"));
+    live_twice("groups_kafkajs", || node_script("groups.js"));
 }
 
 #[test]
 fn groups_java_3() {
-    check("groups_java_3", || java("kafka-3", "Consume"));
+    live_twice("groups_java_3", || java("kafka-3", "Consume"));
 }
 
 #[test]
 fn groups_java_4() {
-    check("groups_java_4", || java("kafka-4", "Consume"));
+    live_twice("groups_java_4", || java("kafka-4", "Consume"));
+}
+
+/// The same life in a group whose partitions the coordinator assigns (KIP-848).
+fn as_assigned(command: Result<Command, Missing>) -> Result<Command, Missing> {
+    let mut command = command?;
+    command.env("GROUP_PROTOCOL", "consumer");
+    Ok(command)
+}
+
+#[test]
+fn assigned_groups_confluent_kafka() {
+    live_twice("assigned_groups_confluent_kafka", || {
+        as_assigned(python_script("python", "groups_confluent_kafka.py"))
+    });
+}
+
+#[test]
+fn assigned_groups_java_4() {
+    live_twice("assigned_groups_java_4", || {
+        as_assigned(java("kafka-4", "Consume"))
+    });
 }

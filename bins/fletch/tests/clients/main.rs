@@ -14,6 +14,7 @@ mod programs;
 mod server;
 #[path = "../support/mod.rs"]
 mod support;
+mod transactions;
 mod workload;
 
 use matrix::{Client, check};

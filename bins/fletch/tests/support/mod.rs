@@ -326,6 +326,21 @@ impl Client {
         R::Response::take(self.receive())
     }
 
+    /// Asks and waits, of a server that may be gone.
+    pub fn try_call<R: Request>(&mut self, request: &R, version: i16) -> io::Result<R::Response>
+    where
+        R::Response: TryFromBody,
+    {
+        let header = RequestHeader::new(R::KEY, version, self.next);
+        self.next += 1;
+        let frame = encode_request(&header, request).expect("a request that can be encoded");
+        self.write(&frame.into_bytes())?;
+        let frame = self.read_frame()?;
+        let (_, body) = decode_response(frame, R::KEY, version, &Limits::default())
+            .unwrap_or_else(|error| panic!("{} version {version}: {error}", R::KEY));
+        Ok(R::Response::take(body))
+    }
+
     /// Reads a frame, without its length.
     pub fn read_frame(&mut self) -> io::Result<Bytes> {
         let mut length = [0; 4];
@@ -437,6 +452,10 @@ try_from_body! {
     Heartbeat HeartbeatResponse, JoinGroup JoinGroupResponse, LeaveGroup LeaveGroupResponse,
     ListGroups ListGroupsResponse, OffsetCommit OffsetCommitResponse,
     OffsetFetch OffsetFetchResponse, SyncGroup SyncGroupResponse,
+    AddOffsetsToTxn AddOffsetsToTxnResponse, AddPartitionsToTxn AddPartitionsToTxnResponse,
+    DescribeProducers DescribeProducersResponse,
+    DescribeTransactions DescribeTransactionsResponse, EndTxn EndTxnResponse,
+    ListTransactions ListTransactionsResponse, TxnOffsetCommit TxnOffsetCommitResponse,
 }
 
 /// A request for partition 0 of a topic.

@@ -1,5 +1,6 @@
 //! OffsetCommit, TxnOffsetCommit, OffsetFetch, OffsetDelete, and the ways offsets go.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use fletch_wire::messages::offset_commit::{
@@ -393,6 +394,12 @@ impl Groups {
         }
         let ids: Vec<Arc<str>> = self.groups.keys().cloned().collect();
         ids.iter().for_each(|id| self.forget_if_nothing(id));
+    }
+
+    /// The topics that groups have offsets in.
+    pub fn topics_with_offsets(&self) -> BTreeSet<Arc<str>> {
+        let groups = self.groups.values();
+        groups.flat_map(|group| group.offsets.topics()).collect()
     }
 
     /// Forgets the offsets that nobody needs any more, and the groups that have none left.

@@ -44,6 +44,13 @@ impl Directory {
         }
     }
 
+    /// Removes the topics that aren't among these.
+    pub(crate) fn retain(&mut self, is_there: impl Fn(&str) -> bool) {
+        let names = self.topics.keys().filter(|name| !is_there(name));
+        let gone: Vec<Arc<str>> = names.cloned().collect();
+        gone.iter().for_each(|name| self.remove(name));
+    }
+
     pub(crate) fn get(&self, name: &str) -> Option<Topic> {
         self.topics.get(name).copied()
     }

@@ -468,6 +468,12 @@ impl Groups {
         self.directory.put(name, Topic { id, partitions });
     }
 
+    /// Says which of the topics that were put are still there. The offsets in the others are kept: see
+    /// [`Groups::forget_topic`].
+    pub fn retain_topics(&mut self, is_there: impl Fn(&str) -> bool) {
+        self.directory.retain(is_there);
+    }
+
     fn create(&mut self, now_ms: i64, id: &str) -> Result<(), ErrorCode> {
         if self.groups.len() >= self.config.groups_max {
             return Err(ErrorCode::POLICY_VIOLATION);

@@ -189,11 +189,15 @@ impl Offsets {
         self.forget_pending(pending, facts);
     }
 
+    /// The topics it has offsets in; some of them more than once.
+    pub(crate) fn topics(&self) -> impl Iterator<Item = Arc<str>> {
+        let pending = self.pending.values().flat_map(BTreeMap::keys);
+        self.committed.keys().chain(pending).cloned()
+    }
+
     /// Forgets everything.
     pub(crate) fn forget_all(&mut self, group: &Arc<str>, facts: &mut Vec<Fact>) {
-        let pending = self.pending.values().flat_map(BTreeMap::keys);
-        let mut topics: Vec<Arc<str>> = self.committed.keys().chain(pending).cloned().collect();
-        topics.dedup();
+        let topics: Vec<Arc<str>> = self.topics().collect();
         topics
             .iter()
             .for_each(|topic| self.forget_topic(group, topic, facts));

@@ -115,6 +115,22 @@ impl Transactions {
         }
     }
 
+    /// What is in transactions that aren't over: producer, topic, partition.
+    pub fn open_partitions(&self) -> impl Iterator<Item = (i64, &str, i32)> {
+        let is_open = |transaction: &&Transaction| match transaction.state {
+            State::Ongoing | State::Preparing { .. } => true,
+            State::Empty | State::Complete { .. } => false,
+        };
+        let open = self.ids.values().filter(is_open);
+        open.flat_map(|transaction| {
+            let topics = transaction.partitions.iter();
+            topics.flat_map(|(topic, partitions)| {
+                let place = |partition: &i32| (transaction.producer_id, &**topic, *partition);
+                partitions.iter().map(place)
+            })
+        })
+    }
+
     /// When [`Transactions::tick`] is due, if it ever is.
     pub fn next_deadline_ms(&self) -> Option<i64> {
         self.timers.next_ms()

@@ -121,6 +121,10 @@ sections! {
         group_session_timeout_ms_min: u64 = 6_000, Kind::integer(1, DAY_MS, "milliseconds");
         /// The longest session timeout a member of a consumer group may ask for.
         group_session_timeout_ms_max: u64 = 1_800_000, Kind::integer(1, DAY_MS, "milliseconds");
+        /// How long a member may be silent in a consumer group whose partitions the server assigns.
+        group_consumer_session_timeout_ms: u64 = 45_000, Kind::integer(1_000, DAY_MS, "milliseconds");
+        /// How often members of such a group are told to send heartbeats.
+        group_consumer_heartbeat_interval_ms: u64 = 5_000, Kind::integer(100, DAY_MS, "milliseconds");
         /// How long an empty consumer group waits, after its first member, for more to join.
         group_initial_rebalance_delay_ms: u64 = 3_000, Kind::integer(0, DAY_MS, "milliseconds");
         /// Offsets that one consumer group may have committed.
@@ -129,6 +133,16 @@ sections! {
         offset_metadata_bytes_max: u64 = 4 * KIB, Kind::integer(0, 32 * KIB, "bytes");
         /// How long the offsets of a consumer group are kept after its last member has left.
         offsets_retention_ms: u64 = 7 * DAY_MS, Kind::integer(1, 3_650 * DAY_MS, "milliseconds");
+        /// Transactional ids that may be known; one more is refused.
+        transactional_ids_max: u64 = 10_000, Kind::integer(1, 1_000_000, "ids");
+        /// How long a transactional id is known that nobody uses.
+        transactional_id_retention_ms: u64 = 7 * DAY_MS, Kind::integer(1, 3_650 * DAY_MS, "milliseconds");
+        /// The longest timeout of transactions that a producer may ask for. A transaction that takes
+        /// longer than its timeout is aborted.
+        transaction_timeout_ms_max: u64 = 900_000, Kind::integer(1, DAY_MS, "milliseconds");
+        /// Partitions and groups of one transaction; one more is refused. One for each KiB of a segment
+        /// of the log (`store.segment_bytes`) at most, whatever is set.
+        transaction_partitions_max: u64 = 10_000, Kind::integer(1, 1_000_000, "partitions");
     }
 
     /// The schema registry: the embedded one, or an outside one.

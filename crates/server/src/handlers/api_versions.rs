@@ -1,7 +1,8 @@
 //! ApiVersions: what this broker serves.
 
-use fletch_wire::ErrorCode;
+use fletch_wire::messages::api_versions::{FinalizedFeatureKey, SupportedFeatureKey};
 use fletch_wire::messages::{ApiVersionsRequest, ApiVersionsResponse};
+use fletch_wire::{ErrorCode, Str};
 
 use super::Context;
 use crate::dispatch;
@@ -15,9 +16,31 @@ pub(crate) fn handle(context: &Context<'_>, request: &ApiVersionsRequest) -> Api
             ..Default::default()
         };
     }
-    // No features: advertising one, such as `transaction.version`, changes how clients speak.
+    answer()
+}
+
+/// The feature that says that consumer groups may be of the new protocol (KIP-848).
+const GROUP_VERSION: Str = Str::from_static("group.version");
+
+/// The features are not more than what holds here: others change how clients speak, such as
+/// `transaction.version`.
+fn answer() -> ApiVersionsResponse {
+    let (min_version, max_version) = (0, 1);
     ApiVersionsResponse {
         api_keys: dispatch::served(),
+        supported_features: vec![SupportedFeatureKey {
+            name: GROUP_VERSION,
+            min_version,
+            max_version,
+            ..Default::default()
+        }],
+        finalized_features_epoch: 0,
+        finalized_features: vec![FinalizedFeatureKey {
+            name: GROUP_VERSION,
+            max_version_level: max_version,
+            min_version_level: max_version,
+            ..Default::default()
+        }],
         ..Default::default()
     }
 }

@@ -12,7 +12,7 @@ use std::time::Duration;
 use bytes::BytesMut;
 use fletch_store::{PATCHED_BYTES, ReadError, StoredBatch, Topic};
 use fletch_wire::messages::fetch::{
-    FetchPartition, FetchTopic, FetchableTopicResponse, PartitionData,
+    AbortedTransaction, FetchPartition, FetchTopic, FetchableTopicResponse, PartitionData,
 };
 use fletch_wire::messages::{FetchRequest, FetchResponse};
 use fletch_wire::{ErrorCode, Payload};
@@ -20,7 +20,7 @@ use tokio::sync::watch;
 use tokio::time::{Instant, timeout_at};
 use tracing::error;
 
-use super::{Context, check_leader_epoch};
+use super::{Context, READ_COMMITTED, check_leader_epoch};
 use crate::connection::memory::Reserved;
 use crate::dispatch::Answer;
 
@@ -28,7 +28,6 @@ use crate::dispatch::Answer;
 const BY_ID: i16 = 13;
 /// The epoch of a request that begins a session, and of one that wants none.
 const FULL_EPOCHS: [i32; 2] = [0, -1];
-const READ_COMMITTED: i8 = 1;
 /// The longest a poll waits, whatever the client asks.
 const WAIT_MAX: Duration = Duration::from_secs(300);
 
@@ -57,7 +56,7 @@ pub(crate) async fn handle(context: &Context<'_>, request: FetchRequest) -> Answ
         .min(bytes_max);
     let topics = find_topics(context, &request.topics);
     // Taken before the first read: what is appended after it is noticed.
-    let mut appends = Appends::of(context, &topics, &request.topics);
+    let mut appends = Appends::of(context, &topics, &request);
     loop {
         appends.mark_seen();
         let read = read_all(context, &request, &topics, bytes_max, deadline).await;
@@ -88,20 +87,23 @@ fn find_topics(context: &Context<'_>, asked: &[FetchTopic]) -> Vec<Option<Arc<To
     asked.iter().map(find).collect()
 }
 
-/// The partitions whose growth ends a wait.
+/// The partitions whose growth ends a wait: for consumers of committed records, the growth of what is
+/// decided, by which the end of a transaction ends the wait too.
 struct Appends {
     watches: Vec<watch::Receiver<i64>>,
 }
 
 impl Appends {
-    fn of(context: &Context<'_>, topics: &[Option<Arc<Topic>>], asked: &[FetchTopic]) -> Self {
+    fn of(context: &Context<'_>, topics: &[Option<Arc<Topic>>], request: &FetchRequest) -> Self {
+        let store = &context.broker.store;
         let partitions = topics
             .iter()
-            .zip(asked)
+            .zip(&request.topics)
             .filter_map(|(topic, asked)| Some((topic.as_ref()?, asked)));
         let watches = partitions.flat_map(|(topic, asked)| {
-            let watch = |partition: &FetchPartition| {
-                context.broker.store.watch(topic.id, partition.partition)
+            let watch = |partition: &FetchPartition| match request.isolation_level {
+                READ_COMMITTED => store.watch_stable(topic.id, partition.partition),
+                _ => store.watch(topic.id, partition.partition),
             };
             asked.partitions.iter().filter_map(watch)
         });
@@ -190,7 +192,10 @@ async fn read_all(
             // A batch larger than the limits is still sent, if it is the first (KIP-74).
             let is_first = may_read && read.bytes == 0;
             let mut data = match topic {
-                Some(topic) => read_partition(context, topic, partition, room, is_first).await,
+                Some(topic) => {
+                    let committed = request.isolation_level == READ_COMMITTED;
+                    read_partition(context, topic, committed, partition, room, is_first).await
+                }
                 None if context.version() >= BY_ID => Err(ErrorCode::UNKNOWN_TOPIC_ID),
                 None => Err(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION),
             }
@@ -199,14 +204,13 @@ async fn read_all(
                 PartitionData {
                     error_code: context.count(error),
                     high_watermark: -1,
+                    aborted_transactions: (request.isolation_level == READ_COMMITTED)
+                        .then(Vec::new),
                     records: Some(Payload::default()),
                     ..Default::default()
                 }
             });
             data.partition_index = partition.partition;
-            if request.isolation_level == READ_COMMITTED {
-                data.aborted_transactions = Some(Vec::new());
-            }
             let length = data.records.as_ref().map_or(0, Payload::len);
             read.bytes += length;
             left = left.saturating_sub(length);
@@ -239,37 +243,69 @@ fn payload(batches: &[StoredBatch]) -> Payload {
 async fn read_partition(
     context: &Context<'_>,
     topic: &Topic,
+    committed: bool,
     asked: &FetchPartition,
     room: usize,
     is_first: bool,
 ) -> Result<PartitionData, ErrorCode> {
-    let store = &context.broker.store;
+    let (store, partition) = (&context.broker.store, asked.partition);
     let marks = store
-        .watermarks(topic.id, asked.partition)
+        .watermarks(topic.id, partition)
         .ok_or(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION)?;
     check_leader_epoch(asked.current_leader_epoch)?;
-    if !(marks.log_start..=marks.high).contains(&asked.fetch_offset) {
+    let from = asked.fetch_offset;
+    if !(marks.log_start..=marks.high).contains(&from) {
         return Err(ErrorCode::OFFSET_OUT_OF_RANGE);
     }
-    let batches = match room > 0 || is_first {
-        true => store.read(topic.id, asked.partition, asked.fetch_offset, room).await.map_err(|problem| match problem {
-            ReadError::UnknownPartition { .. } => ErrorCode::UNKNOWN_TOPIC_OR_PARTITION,
-            ReadError::OffsetOutOfRange { .. } => ErrorCode::OFFSET_OUT_OF_RANGE,
-            other => {
-                error!(topic = %topic.name, partition = asked.partition, error = %other, "batches can't be read");
-                ErrorCode::KAFKA_STORAGE_ERROR
-            }
-        })?,
+    let error = |problem| read_error(topic, partition, &problem);
+    let mut batches = match room > 0 || is_first {
+        // From here on nothing is decided yet.
+        true if committed && from >= marks.stable => Vec::new(),
+        true => store
+            .read(topic.id, partition, from, room)
+            .await
+            .map_err(error)?,
         false => Vec::new(),
     };
-    let records = payload(&batches);
-    let fits = is_first || records.len() <= room;
+    if committed {
+        batches.truncate(batches.partition_point(|batch| batch.base_offset() < marks.stable));
+    }
+    let mut records = payload(&batches);
+    if !is_first && records.len() > room {
+        (batches, records) = (Vec::new(), Payload::default());
+    }
+    let aborted_transactions = match (committed, batches.last()) {
+        (false, _) => None,
+        (true, None) => Some(Vec::new()),
+        (true, Some(last)) => {
+            let until = last.last_offset().saturating_add(1);
+            let aborted = store.aborted_transactions(topic.id, partition, from, until);
+            let transactions = aborted.map_err(error)?.into_iter();
+            let transaction = |one: fletch_store::AbortedTransaction| AbortedTransaction {
+                producer_id: one.producer_id,
+                first_offset: one.first_offset,
+                ..Default::default()
+            };
+            Some(transactions.map(transaction).collect())
+        }
+    };
     Ok(PartitionData {
         high_watermark: marks.high,
-        // Every batch is decided when it is in the log: there are no transactions.
-        last_stable_offset: marks.high,
+        last_stable_offset: marks.stable,
         log_start_offset: marks.log_start,
-        records: Some(if fits { records } else { Payload::default() }),
+        aborted_transactions,
+        records: Some(records),
         ..Default::default()
     })
+}
+
+fn read_error(topic: &Topic, partition: i32, problem: &ReadError) -> ErrorCode {
+    match problem {
+        ReadError::UnknownPartition { .. } => ErrorCode::UNKNOWN_TOPIC_OR_PARTITION,
+        ReadError::OffsetOutOfRange { .. } => ErrorCode::OFFSET_OUT_OF_RANGE,
+        other => {
+            error!(topic = %topic.name, partition, error = %other, "batches can't be read");
+            ErrorCode::KAFKA_STORAGE_ERROR
+        }
+    }
 }

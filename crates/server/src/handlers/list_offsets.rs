@@ -8,7 +8,7 @@ use fletch_wire::messages::list_offsets::{
 use fletch_wire::messages::{ListOffsetsRequest, ListOffsetsResponse};
 use tracing::error;
 
-use super::{Context, check_leader_epoch};
+use super::{Context, READ_COMMITTED, check_leader_epoch};
 use crate::broker::LEADER_EPOCH;
 
 const LATEST: i64 = -1;
@@ -24,13 +24,14 @@ pub(crate) async fn handle(
     context: &Context<'_>,
     request: ListOffsetsRequest,
 ) -> ListOffsetsResponse {
+    let committed = request.isolation_level == READ_COMMITTED;
     let mut topics = Vec::with_capacity(request.topics.len());
     for asked in request.topics {
         let topic = context.broker.topic(&asked.name);
         let mut partitions = Vec::with_capacity(asked.partitions.len());
         for partition in asked.partitions {
             let found = match &topic {
-                Some(topic) => find(context, topic, &partition).await,
+                Some(topic) => find(context, topic, committed, &partition).await,
                 None => Err(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION),
             };
             let partition_index = partition.partition_index;
@@ -66,10 +67,12 @@ pub(crate) async fn handle(
     }
 }
 
-/// The offset, and the timestamp of the record there; both -1 if there is none.
+/// The offset, and the timestamp of the record there; both -1 if there is none. Who asks for committed
+/// records finds nothing where a transaction may be open.
 async fn find(
     context: &Context<'_>,
     topic: &Topic,
+    committed: bool,
     asked: &ListOffsetsPartition,
 ) -> Result<(i64, i64), ErrorCode> {
     let (store, partition) = (&context.broker.store, asked.partition_index);
@@ -84,15 +87,17 @@ async fn find(
             Err(ErrorCode::UNSUPPORTED_VERSION)
         }
     };
+    let end = if committed { marks.stable } else { marks.high };
+    let is_found = |&(offset, _): &(i64, i64)| offset < end;
     let stored = |found: Result<Option<(i64, i64)>, fletch_store::ReadError>| match found {
-        Ok(found) => Ok(found.unwrap_or((NONE, NONE))),
+        Ok(found) => Ok(found.filter(is_found).unwrap_or((NONE, NONE))),
         Err(problem) => {
             error!(topic = %topic.name, partition, error = %problem, "offsets can't be looked up");
             Err(ErrorCode::KAFKA_STORAGE_ERROR)
         }
     };
     match asked.timestamp {
-        LATEST => Ok((marks.high, NONE)),
+        LATEST => Ok((end, NONE)),
         EARLIEST => Ok((marks.log_start, NONE)),
         MAX_TIMESTAMP => {
             since(7)?;

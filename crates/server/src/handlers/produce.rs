@@ -79,6 +79,7 @@ impl Refusal {
 /// Checks the batches and hands them to the log, waiting while it has no room.
 pub(crate) async fn submit(context: &Context<'_>, request: ProduceRequest) -> InFlight {
     let refused = refuse_all(&request);
+    let transactional_id = request.transactional_id.as_deref();
     let mut topics = Vec::with_capacity(request.topic_data.len());
     for data in request.topic_data {
         let topic = context.broker.topic(&data.name);
@@ -89,7 +90,8 @@ pub(crate) async fn submit(context: &Context<'_>, request: ProduceRequest) -> In
                 (_, Some(error)) => Err(error.into()),
                 (None, None) => Err(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION.into()),
                 (Some(topic), None) => {
-                    submit_partition(context, topic, request.acks, partition).await
+                    submit_partition(context, topic, request.acks, transactional_id, partition)
+                        .await
                 }
             };
             partitions.push(PartitionInFlight { index, state });
@@ -106,9 +108,6 @@ pub(crate) async fn submit(context: &Context<'_>, request: ProduceRequest) -> In
 fn refuse_all(request: &ProduceRequest) -> Option<ErrorCode> {
     if !matches!(request.acks, ACKS_NONE | ACKS_LEADER | ACKS_ALL) {
         Some(ErrorCode::INVALID_REQUIRED_ACKS)
-    } else if request.transactional_id.is_some() {
-        // As InitProducerId says: transactions aren't served.
-        Some(ErrorCode::TRANSACTIONAL_ID_AUTHORIZATION_FAILED)
     } else {
         None
     }
@@ -118,6 +117,7 @@ async fn submit_partition(
     context: &Context<'_>,
     topic: &Arc<Topic>,
     acks: i16,
+    transactional_id: Option<&str>,
     data: PartitionProduceData,
 ) -> Result<Appending, Refusal> {
     if !(0..topic.partitions).contains(&data.index) {
@@ -133,6 +133,17 @@ async fn submit_partition(
     let batches = check(context, &settings, payload)?;
     let mut appending = Vec::with_capacity(batches.len());
     for (batch, size) in batches {
+        // Until the batch has its place in the log, its transaction can't end.
+        let _submitting = match batch.attributes.is_transactional() {
+            true => {
+                // A batch of a transaction names it, or else is of none that is open.
+                let id = transactional_id.ok_or(ErrorCode::INVALID_TXN_STATE)?;
+                let producer = (batch.producer_id, batch.producer_epoch);
+                let groups = &context.broker.groups;
+                Some(groups.submit(id, producer, &topic.name, data.index)?)
+            }
+            false => None,
+        };
         let batch = batch.into_bytes();
         let ticket = context
             .broker
@@ -207,9 +218,6 @@ fn check_batch(
             format!("Produce version {version} carries no zstd"),
         ));
     }
-    if batch.attributes.is_transactional() {
-        return Err(ErrorCode::INVALID_TXN_STATE.into());
-    }
     if settings.log_append_time {
         let stamped = admitted
             .with_log_append_time(now_ms)
@@ -278,6 +286,7 @@ fn append_refusal(topic: &Topic, problem: &AppendError) -> Refusal {
         AppendError::TooLarge { .. } => ErrorCode::RECORD_LIST_TOO_LARGE,
         AppendError::OutOfOrderSequence { .. } => ErrorCode::OUT_OF_ORDER_SEQUENCE_NUMBER,
         AppendError::InvalidProducerEpoch { .. } => ErrorCode::INVALID_PRODUCER_EPOCH,
+        AppendError::OutsideTransaction { .. } => ErrorCode::INVALID_TXN_STATE,
         _ => {
             error!(topic = %topic.name, error = %problem, "a batch can't be appended");
             ErrorCode::KAFKA_STORAGE_ERROR

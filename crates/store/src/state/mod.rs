@@ -184,6 +184,8 @@ pub(crate) struct State {
     next_producer_id: i64,
     topics: HashMap<Uuid, TopicState>,
     names: BTreeMap<String, Uuid>,
+    /// How often topics came, grew or went since this was made; no part of what the log says.
+    topics_version: u64,
     /// Names with `.` and `_` made equal.
     collisions: HashMap<String, Uuid>,
     producers: Producers,
@@ -384,10 +386,12 @@ impl State {
         state.topic = Arc::new(topic);
         let count = usize::try_from(partitions).unwrap_or(0);
         state.partitions.resize_with(count, Partition::default);
+        self.topics_version += 1;
         Ok(Outcome::Done)
     }
 
     fn insert_topic(&mut self, state: TopicState) {
+        self.topics_version += 1;
         let (id, name) = (state.topic.id, state.topic.name.clone());
         self.collisions.insert(collision_key(&name), id);
         self.names.insert(name, id);
@@ -396,6 +400,7 @@ impl State {
 
     fn delete_topic(&mut self, id: Uuid) -> Result<Outcome, Refusal> {
         let state = self.topics.remove(&id).ok_or(Refusal::UnknownTopic(id))?;
+        self.topics_version += 1;
         self.names.remove(&state.topic.name);
         self.collisions.remove(&collision_key(&state.topic.name));
         for partition in 0..state.topic.partitions {
@@ -499,6 +504,10 @@ impl State {
 
     pub(crate) fn topic(&self, id: Uuid) -> Option<Arc<Topic>> {
         self.topics.get(&id).map(|state| Arc::clone(&state.topic))
+    }
+
+    pub(crate) fn topics_version(&self) -> u64 {
+        self.topics_version
     }
 
     /// All topics, by name.

@@ -28,6 +28,12 @@ impl Store {
         self.shared().state().topics()
     }
 
+    /// A number that changes when a topic is created, grows or is deleted: whoever has looked at all
+    /// topics needs to look again only then. Ask for it before looking.
+    pub fn topics_version(&self) -> u64 {
+        self.shared().state().topics_version()
+    }
+
     /// Creates a topic, with an id of its own.
     ///
     /// # Errors

@@ -27,8 +27,8 @@ pub(super) struct Piece {
     pub(super) next: i64,
     /// The batch as it was sent.
     pub(super) sent: Bytes,
-    /// Nothing for a control batch, which has no records of a producer; what is wrong if it can't
-    /// be taken apart.
+    /// Nothing for a control batch, which has no records of a producer, and for one of an aborted
+    /// transaction; what is wrong if it can't be taken apart.
     pub(super) records: Result<Option<Records>, String>,
 }
 

@@ -84,10 +84,17 @@ public final class Consume {
     }
 
     private KafkaConsumer<String, String> member() {
-        var consumer = new KafkaConsumer<>(Map.<String, Object>of(
+        var settings = new HashMap<String, Object>(Map.of(
             "bootstrap.servers", bootstrap, "group.id", "readers",
-            "auto.offset.reset", "earliest", "enable.auto.commit", false,
-            "heartbeat.interval.ms", 500), new StringDeserializer(), new StringDeserializer());
+            "auto.offset.reset", "earliest", "enable.auto.commit", false));
+        if ("consumer".equals(System.getenv("GROUP_PROTOCOL"))) {
+            // The broker says how often heartbeats are sent.
+            settings.put("group.protocol", "consumer");
+        } else {
+            settings.put("heartbeat.interval.ms", 500);
+        }
+        var consumer = new KafkaConsumer<>(
+            settings, new StringDeserializer(), new StringDeserializer());
         consumer.subscribe(List.of(TOPIC));
         return consumer;
     }
