@@ -7,6 +7,7 @@ use std::fmt::Write as _;
 use arrow_array::cast::AsArray;
 use arrow_array::types::{Float64Type, Int64Type};
 use arrow_array::{Array, ArrayRef, RecordBatch, StructArray};
+use arrow_cast::display::{ArrayFormatter, FormatOptions};
 use common::Rng;
 use fletch_columnar::avro::{Schema, grow};
 use fletch_columnar::json::{Inference, Limits, Unknown, Writer};
@@ -600,6 +601,239 @@ fn limits_make_text_of_what_is_beyond() {
     }
 }
 
+/// What a column of an Avro type shows of a JSON record.
+fn in_column(ty: &str, value: &str, unknown: Unknown) -> Result<String, String> {
+    let schema = format!(r#"{{"type":"record","name":"R","fields":[{{"name":"x","type":{ty}}}]}}"#);
+    let schema = Schema::parse(&schema, &[]).unwrap();
+    let mut row = Vec::new();
+    let mut writer = Writer::new(&schema, unknown);
+    let taken = writer.transcode(value.as_bytes(), &mut row);
+    taken.map_err(|misfit| misfit.to_string())?;
+    let mut decoder = Decoder::new(&schema, Options::default()).unwrap();
+    decoder.add_writer(0, &schema).unwrap();
+    let decoded = decoder.decode(&[&row]);
+    assert_eq!(decoded.errors, [], "{ty} {value}");
+    let options = FormatOptions::new().with_null("null");
+    let shown = ArrayFormatter::try_new(decoded.batch.column(0), &options).unwrap();
+    Ok(shown.value(0).to_string())
+}
+
+#[test]
+fn any_avro_type_is_written() {
+    let logical = |ty: &str, name: &str| format!(r#"{{"type":"{ty}","logicalType":"{name}"}}"#);
+    let decimal = r#"{"type":"bytes","logicalType":"decimal","precision":4,"scale":2}"#;
+    let fixed =
+        r#"{"type":"fixed","name":"D","size":6,"logicalType":"decimal","precision":9,"scale":1}"#;
+    let union = r#"["null","long",{"type":"enum","name":"E","symbols":["A"]},"string",
+        {"type":"array","items":"double"},{"type":"map","values":"boolean"}]"#;
+    for (ty, value, shown) in [
+        ("\"int\"", "-7", "-7"),
+        ("\"int\"", "7e0", "7"),
+        ("\"long\"", "9223372036854775807", "9223372036854775807"),
+        ("\"float\"", "0.1", "0.1"),
+        ("\"double\"", "1e22", "1e22"),
+        ("\"double\"", "-17", "-17.0"),
+        ("\"boolean\"", "false", "false"),
+        ("\"string\"", "null", "null"),
+        ("\"string\"", "[1, \"a\"]", "[1, \"a\"]"),
+        ("\"bytes\"", "\"AAEC\"", "000102"),
+        (
+            r#"{"type":"fixed","name":"F","size":2}"#,
+            "\"AAE=\"",
+            "0001",
+        ),
+        (
+            r#"{"type":"enum","name":"E","symbols":["A","B"]}"#,
+            "\"\\u0042\"",
+            "B",
+        ),
+        (decimal, "12.34", "12.34"),
+        (decimal, "\"-0.5\"", "-0.50"),
+        (decimal, "99", "99.00"),
+        (fixed, "-12345678.9", "-12345678.9"),
+        (&logical("int", "date"), "\"1969-12-31\"", "1969-12-31"),
+        (&logical("int", "date"), "1", "1970-01-02"),
+        (
+            &logical("int", "time-millis"),
+            "\"01:02:03.004\"",
+            "01:02:03.004",
+        ),
+        (&logical("long", "time-micros"), "1000000", "00:00:01"),
+        (
+            &logical("long", "timestamp-millis"),
+            "\"2026-01-31T00:00:00.5+01:00\"",
+            "2026-01-30T23:00:00.500Z",
+        ),
+        (
+            &logical("long", "timestamp-nanos"),
+            "\"1970-01-01T00:00:00.000000001Z\"",
+            "1970-01-01T00:00:00.000000001Z",
+        ),
+        (
+            &logical("long", "local-timestamp-micros"),
+            "\"2026-01-31 00:00:00\"",
+            "2026-01-31T00:00:00",
+        ),
+        (
+            &logical("string", "uuid"),
+            "\"00112233-4455-6677-8899-AABBCCDDEEFF\"",
+            "00112233445566778899aabbccddeeff",
+        ),
+        (union, "null", "{null=null}"),
+        (r#"["long","null"]"#, "5", "5"),
+        (r#"["long","null"]"#, "null", "null"),
+        (
+            r#"{"type":"map","values":"long"}"#,
+            r#"{"a":1,"b":2,"a":3,"c":4,"b":5}"#,
+            "{a: 3, c: 4, b: 5}",
+        ),
+        (
+            r#"{"type":"array","items":["null","long"]}"#,
+            "[1,null,3]",
+            "[1, null, 3]",
+        ),
+        (r#""long","default":5"#, "", "5"),
+        (r#"["null","long"],"default":null"#, "", "null"),
+        (r#"["null","long"]"#, "", "null"),
+    ] {
+        let text = if value.is_empty() {
+            "{}".to_owned()
+        } else {
+            format!("{{\"x\":{value}}}")
+        };
+        assert_eq!(
+            in_column(ty, &text, Unknown::Refuse).as_deref(),
+            Ok(shown),
+            "{ty} {value}"
+        );
+    }
+    // A union takes the first member that holds the value.
+    for (value, member) in [
+        ("5", "long"),
+        ("\"A\"", "E"),
+        ("\"B\"", "string"),
+        ("[1]", "array"),
+        ("{}", "map"),
+        ("1.5", "string"),
+    ] {
+        let shown = in_column(union, &format!("{{\"x\":{value}}}"), Unknown::Refuse).unwrap();
+        assert!(shown.contains(member), "{value}: {shown}");
+    }
+    for (ty, text, why) in [
+        (
+            "\"int\"",
+            r#"{"x":2147483648}"#,
+            "x, byte 5: the column holds an integer of 32 bits, not this number",
+        ),
+        (
+            "\"long\"",
+            r#"{"x":1.5}"#,
+            "x, byte 5: the column holds an integer of 64 bits, not this number",
+        ),
+        (
+            "\"long\"",
+            r#"{"x":null}"#,
+            "x, byte 5: the column holds an integer of 64 bits, not null",
+        ),
+        ("\"long\"", "{}", "x, byte 0: a required member is missing"),
+        (
+            "\"long\"",
+            "[]",
+            ", byte 0: the column holds an object, not this array",
+        ),
+        (
+            "\"long\"",
+            r#"{"x":1,"y":2}"#,
+            "{\"y\"}, byte 11: there is no column for this",
+        ),
+        (
+            "\"double\"",
+            r#"{"x":9007199254740993}"#,
+            "x, byte 5: the column holds a number that a double holds, not this number",
+        ),
+        (
+            "\"float\"",
+            r#"{"x":16777217}"#,
+            "x, byte 5: the column holds a number that a float holds, not this number",
+        ),
+        (
+            decimal,
+            r#"{"x":1.234}"#,
+            "x, byte 5: the column holds a decimal of the right precision and scale, not this number",
+        ),
+        (
+            decimal,
+            r#"{"x":100}"#,
+            "x, byte 5: the column holds a decimal of the right precision and scale, not this number",
+        ),
+        (
+            r#"{"type":"array","items":"long"}"#,
+            r#"{"x":[1,"2"]}"#,
+            "x[1], byte 8: the column holds an integer of 64 bits, not this string",
+        ),
+        (
+            r#"{"type":"map","values":"long"}"#,
+            r#"{"x":{"k":true}}"#,
+            "x{\"k\"}, byte 10: the column holds an integer of 64 bits, not a boolean",
+        ),
+        (
+            &logical("long", "timestamp-millis"),
+            r#"{"x":"1970-01-01T00:00:00.0001Z"}"#,
+            "x, byte 5: the column holds a date and time with its offset, not this string",
+        ),
+    ] {
+        assert_eq!(
+            in_column(ty, text, Unknown::Refuse),
+            Err(why.to_owned()),
+            "{ty} {text}"
+        );
+    }
+    assert_eq!(
+        in_column("\"long\"", r#"{"y":2,"x":1}"#, Unknown::Ignore).as_deref(),
+        Ok("1")
+    );
+}
+
+#[test]
+fn dictionaries_are_text_and_tables_have_an_end() {
+    let mut table = Table::new(Limits::default());
+    let dictionary = |from: usize| {
+        let members: Vec<String> = (from..from + 300)
+            .map(|i| format!("\"k{i}\":{i}"))
+            .collect();
+        format!("{{{}}}", members.join(","))
+    };
+    table.take(&[format!("{{\"d\":{}}}", dictionary(0))]);
+    assert!(
+        table
+            .schemas
+            .last()
+            .unwrap()
+            .json()
+            .contains(r#""name":"d","type":["null","string"]"#)
+    );
+    // A struct that is stored before it turns out to be one.
+    table.take(&[r#"{"s":{"k1":1}}"#.to_owned()]);
+    table.take(&[
+        format!("{{\"s\":{}}}", dictionary(0)),
+        format!("{{\"s\":{}}}", dictionary(300)),
+    ]);
+    for from in (0..3_000).step_by(300) {
+        table.take(&[dictionary(from)]);
+    }
+    let batch = table.batch(Types::Iceberg);
+    assert_eq!(batch.num_columns(), 1_000 - 257 + 1);
+    assert_eq!(
+        batch.column_by_name("s").unwrap().as_struct().num_columns(),
+        257
+    );
+    let rest = batch.column_by_name("rest").unwrap();
+    assert_eq!(
+        rest.as_string::<i32>().value(batch.num_rows() - 1),
+        dictionary(2_700)
+    );
+}
+
 /// Spoils a text in one place.
 fn mutate(text: &[u8], rng: &mut Rng) -> Vec<u8> {
     const BYTES: &[u8] = b"{}[]\",:\\ue+-.019 \n\t\x00\x1f\x7f\x80\xc3\xa9\xed\xa0\xff/bdDtfn";
@@ -614,6 +848,99 @@ fn mutate(text: &[u8], rng: &mut Rng) -> Vec<u8> {
         }
     }
     text
+}
+
+#[test]
+fn the_edges_of_json_are_those_of_serde_json() {
+    let mut texts: Vec<Vec<u8>> = [
+        "",
+        " ",
+        "\u{feff}{}",
+        "{} {}",
+        "{}x",
+        "[1,]",
+        "{\"a\":1,}",
+        "{,}",
+        "[,1]",
+        "01",
+        "-",
+        "-01",
+        "+1",
+        "1.",
+        ".5",
+        "1e",
+        "1e+",
+        "0x1",
+        "NaN",
+        "Infinity",
+        "nul",
+        "truee",
+        "'a'",
+        "\"\t\"",
+        "\"a",
+        "\"\\x\"",
+        "\"\\u12\"",
+        "\"\\u00g0\"",
+        "\"\\ud800\"",
+        "\"\\udc00\"",
+        "\"\\ud800\\u0041\"",
+        "\"\\ud83d\\ude00\"",
+        "\"\\uD83D\\uDE00\"",
+        "\"\\ud800\\ud800\"",
+        "{\"a\" 1}",
+        "{a:1}",
+        "[1 2]",
+        "// x\n1",
+        "\u{a0}1",
+        "\u{b}1",
+        "1\0",
+        "{\"a\":1,\"a\":\"x\"}",
+        "[[]]",
+        "[{}]",
+        "-0",
+        "-0.0e-0",
+        "1E400",
+        "1e-400",
+        "\"\u{7f}\u{80}\"",
+    ]
+    .iter()
+    .map(|text| text.as_bytes().to_vec())
+    .collect();
+    texts.extend(
+        [
+            &b"\"\xff\""[..],
+            b"\"\xed\xa0\x80\"",
+            b"\"\xc0\x80\"",
+            b"\"\xf5\x80\x80\x80\"",
+            b"\xe2",
+        ]
+        .map(<[u8]>::to_vec),
+    );
+    for depth in [126, 127, 128, 129, 100_000] {
+        texts.push(["[".repeat(depth), "]".repeat(depth)].concat().into_bytes());
+        texts.push(
+            ["{\"a\":".repeat(depth), "1".into(), "}".repeat(depth)]
+                .concat()
+                .into_bytes(),
+        );
+        texts.push("[".repeat(depth).into_bytes());
+    }
+    for text in texts {
+        let shown: String = String::from_utf8_lossy(&text).chars().take(40).collect();
+        let expected = match serde_json::from_slice::<Value>(&text) {
+            Err(error) => error.to_string().starts_with("number out of range"),
+            Ok(_) => true,
+        };
+        let mut seen = Inference::new(None, Limits::default());
+        assert_eq!(seen.see(&text).is_ok(), expected, "{shown}");
+        let mut writer = Writer::new(&seen.schema(), Unknown::Grow);
+        assert_eq!(
+            writer.transcode(&text, &mut Vec::new()).is_ok(),
+            expected,
+            "{shown}"
+        );
+        assert!(!writer.needs_growth(), "{shown}");
+    }
 }
 
 #[test]

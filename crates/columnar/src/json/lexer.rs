@@ -398,9 +398,14 @@ impl Quoted<'_> {
 
     fn unescape(&self, out: &mut Vec<u8>) {
         let mut rest = self.raw;
-        while let Some(at) = rest.iter().position(|&b| b == b'\\') {
-            out.extend_from_slice(&rest[..at]);
-            rest = &rest[at..];
+        loop {
+            // Nothing but a backslash stops this: quotes and control characters are escaped here.
+            let (plain, escaped) = rest.split_at(plain_run(rest));
+            out.extend_from_slice(plain);
+            rest = escaped;
+            if rest.is_empty() {
+                return;
+            }
             let short = match rest.get(1) {
                 Some(b'b') => 0x08,
                 Some(b'f') => 0x0c,
@@ -419,7 +424,6 @@ impl Quoted<'_> {
             out.push(short);
             rest = &rest[2..];
         }
-        out.extend_from_slice(rest);
     }
 }
 

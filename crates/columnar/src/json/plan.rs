@@ -49,6 +49,11 @@ pub(crate) enum Node {
         local: bool,
         cut: bool,
     },
+    /// A type that has several spellings, of which one is taken: a string or a number.
+    Spelled {
+        as_text: bool,
+        inner: Box<Node>,
+    },
     /// An index into [`Plan::records`].
     Record(usize),
     Array(NodeId),
@@ -84,6 +89,8 @@ pub(crate) struct Notes {
     pub(crate) texts: HashMap<TypeId, Text>,
     /// What strings there are of a type.
     pub(crate) symbols: HashMap<TypeId, Box<[Box<str>]>>,
+    /// Types that are only taken as strings (true) or only as numbers, where both would do.
+    pub(crate) as_text: HashMap<TypeId, bool>,
     /// Unions whose null is only for members that aren't there.
     pub(crate) never_null: HashSet<TypeId>,
     /// Fields of records whose members must be there.
@@ -196,7 +203,13 @@ impl Compiler<'_> {
         let schema = self.schema;
         let logical = schema.ty(ty).logical;
         if let Some(node) = logical.and_then(|l| self.logical(schema.kind_of(ty), l)) {
-            return node;
+            return match self.notes.as_text.get(&ty) {
+                None => node,
+                Some(&as_text) => Node::Spelled {
+                    as_text,
+                    inner: Box::new(node),
+                },
+            };
         }
         match schema.kind_of(ty) {
             Kind::Null => Node::Null,

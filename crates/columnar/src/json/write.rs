@@ -81,6 +81,9 @@ impl Run<'_> {
         let record = &self.plan.records[index];
         // For a topic without a schema, a row of nulls says as much.
         let null = lexer.peek() == b'n' && self.unknown == Unknown::Grow;
+        if record.bare.is_none() && self.unknown != Unknown::Grow {
+            return Err(Stop::new(at, Fault::Unfit("an object")));
+        }
         let mut taken = false;
         for (i, field) in record.fields.iter().enumerate() {
             if record.bare == Some(i) && !null {
@@ -96,10 +99,9 @@ impl Run<'_> {
         if taken || null {
             return Ok(());
         }
-        match (&mut self.overlay, self.unknown) {
-            (Some(overlay), _) => overlay.bare(index),
-            (None, Unknown::Grow) => return Err(Stop::new(at, Fault::Unknown)),
-            _ => return Err(Stop::new(at, Fault::Unfit("an object"))),
+        match &mut self.overlay {
+            Some(overlay) => overlay.bare(index),
+            None => return Err(Stop::new(at, Fault::Unknown)),
         }
         Ok(())
     }
@@ -214,11 +216,17 @@ impl Run<'_> {
             }
             Node::Union(members) => self.union(lexer, members, byte, row),
             Node::Optional { .. } => self.value(lexer, node, row),
+            Node::Spelled { as_text, .. } if *as_text != (byte == b'"') => {
+                unfit(if *as_text { "a string" } else { "a number" })
+            }
+            Node::Spelled { inner, .. } => {
+                scalars::put(inner, lexer, byte, &mut self.scratch.text, row)
+            }
             scalar => scalars::put(scalar, lexer, byte, &mut self.scratch.text, row),
         }
     }
 
-    /// The first member that takes a value of this kind.
+    /// The first member that holds the value; a text holds strings, and what no other member does.
     fn union(
         &mut self,
         lexer: &mut Lexer<'_>,
@@ -228,8 +236,15 @@ impl Run<'_> {
     ) -> Result<(), Stop> {
         let (place, length) = (lexer.place(), row.len());
         let mut stopped = Stop::new(lexer.at, Fault::Unfit("a member of the union"));
-        for (i, &member) in members.iter().enumerate() {
-            let compound = match self.plan.nodes[member] {
+        // Texts take anything, so that those of other values come last.
+        let plan = self.plan;
+        let put_off = |&(_, &member): &(usize, &NodeId)| {
+            byte != b'"' && matches!(plan.nodes[member], Node::Text(_))
+        };
+        let all = || members.iter().enumerate();
+        let order = all().filter(|m| !put_off(m)).chain(all().filter(put_off));
+        for (i, &member) in order {
+            let compound = match plan.nodes[member] {
                 Node::Record(_) | Node::Map(_) => Some(b'{'),
                 Node::Array(_) => Some(b'['),
                 _ => None,

@@ -95,7 +95,7 @@ impl Builder {
             Scalar::Double => (Kind::Double, None),
             Scalar::Bytes => (Kind::Bytes, None),
             Scalar::Uuid => (Kind::String, Some(Logical::Uuid)),
-            Scalar::Date => (Kind::Int, Some(Logical::Date)),
+            Scalar::Date | Scalar::DayNumber => (Kind::Int, Some(Logical::Date)),
             Scalar::TimeMillis => (Kind::Int, Some(Logical::TimeMillis)),
             Scalar::TimeMicros => (Kind::Long, Some(Logical::TimeMicros)),
             Scalar::TimestampMillis => (Kind::Long, Some(Logical::TimestampMillis)),
@@ -105,7 +105,17 @@ impl Builder {
                 (Kind::Bytes, Some(Logical::Decimal { precision, scale }))
             }
         };
-        self.push(kind, logical)
+        let id = self.push(kind, logical);
+        let as_text = match scalar {
+            Scalar::Date | Scalar::TimeMicros | Scalar::TimestampMicros => Some(true),
+            Scalar::DayNumber | Scalar::TimeMillis | Scalar::TimestampMillis => Some(false),
+            Scalar::Decimal { .. } => Some(false),
+            _ => None,
+        };
+        self.notes
+            .as_text
+            .extend(as_text.map(|as_text| (id, as_text)));
+        id
     }
 
     fn record(&mut self, record: &Struct, name: &str) -> TypeId {

@@ -53,18 +53,21 @@ pub(super) enum Scalar {
     Text,
     Bytes,
     Uuid,
+    /// A string, as are the next two.
     Date,
-    TimeMillis,
     TimeMicros,
-    TimestampMillis,
     TimestampMicros,
+    /// A count, as are the next two.
+    DayNumber,
+    TimeMillis,
+    TimestampMillis,
     Decimal {
         scale: u8,
     },
 }
 
 /// Deeper schemas, after all references are followed, become JSON text.
-const DEPTH_MAX: usize = 24;
+const DEPTH_MAX: usize = 16;
 /// So do objects for whose members no columns are left.
 const COLUMNS_MAX: usize = 2_000;
 /// References and `allOf` that are followed for one value.
@@ -514,7 +517,7 @@ impl<'a> Mapper<'a> {
 fn integer(facets: &Facets<'_>) -> Scalar {
     match (facets.text("title"), facets.text("connect.type")) {
         (Some("org.apache.kafka.connect.data.Timestamp"), _) => Scalar::TimestampMillis,
-        (Some("org.apache.kafka.connect.data.Date"), _) => Scalar::Date,
+        (Some("org.apache.kafka.connect.data.Date"), _) => Scalar::DayNumber,
         (Some("org.apache.kafka.connect.data.Time"), _) => Scalar::TimeMillis,
         (_, Some("int8" | "int16" | "int32")) => Scalar::Int,
         _ => Scalar::Long,
