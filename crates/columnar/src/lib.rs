@@ -42,6 +42,8 @@ mod layout;
 mod lists;
 mod options;
 mod plan;
+#[cfg(feature = "protobuf")]
+pub mod protobuf;
 mod rows;
 mod transcode;
 mod walk;

@@ -462,6 +462,7 @@ impl<'a> Growing<'a> {
                     .collect(),
                 ty,
                 default: Some(Value::Null),
+                number: field.number,
             });
         }
         if let Kind::Record(record) = &mut self.types[id].kind {

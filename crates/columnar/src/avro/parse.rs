@@ -5,6 +5,7 @@ use std::collections::HashMap;
 
 use serde_json::{Map, Value};
 
+use super::schema::NUMBER;
 use super::schema::{EnumType, Field, Kind, Logical, Name, RecordType, Schema, Type, TypeId};
 
 /// Why a schema text isn't an Avro schema. The text's author is at fault.
@@ -341,6 +342,10 @@ impl Parser {
                 aliases: strings(object.get("aliases")),
                 ty,
                 default: object.get("default").cloned(),
+                number: object
+                    .get(NUMBER)
+                    .and_then(Value::as_u64)
+                    .and_then(|number| u32::try_from(number).ok()),
             });
         }
         if let Kind::Record(record) = &mut self.types[id].kind {

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use serde_json::{Map, Value, json};
 
-use super::schema::{Kind, Logical, Name, Schema, TypeId};
+use super::schema::{Kind, Logical, NUMBER, Name, Schema, TypeId};
 
 impl Schema {
     /// The schema as Avro schema text that stands alone: references are written out.
@@ -90,6 +90,9 @@ impl Renderer<'_> {
                     if !field.aliases.is_empty() {
                         object.insert("aliases".into(), json!(field.aliases));
                     }
+                    if let Some(number) = field.number {
+                        object.insert(NUMBER.into(), number.into());
+                    }
                     Value::Object(object)
                 });
                 let fields = fields.collect();
@@ -157,12 +160,13 @@ mod tests {
     fn text_survives_a_round_trip() {
         let text = r#"{"type":"record","name":"R","namespace":"a.b","fields":[
             {"name":"x","type":["null",{"type":"enum","name":"E","symbols":["A","B"],"default":"A"}],"default":null},
-            {"name":"e","type":"E","aliases":["f"]},
+            {"name":"e","type":"E","aliases":["f"],"fletch.number":7},
             {"name":"d","type":{"type":"bytes","logicalType":"decimal","precision":9,"scale":2},"default":"\u0000"},
             {"name":"l","type":{"type":"array","items":{"type":"map","values":"R"}}}]}"#;
         let once = Schema::parse(text, &[]).unwrap().json();
         let twice = Schema::parse(&once, &[]).unwrap().json();
         assert_eq!(once, twice);
         assert!(once.contains("\"a.b.E\"") && once.contains("\"scale\":2"));
+        assert!(once.contains("\"fletch.number\":7"));
     }
 }

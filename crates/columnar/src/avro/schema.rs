@@ -25,6 +25,9 @@ pub enum SchemaKind {
     Value,
 }
 
+/// The attribute of a field that holds [`Field::number`].
+pub(crate) const NUMBER: &str = "fletch.number";
+
 /// An index into a schema's arena.
 pub(crate) type TypeId = usize;
 
@@ -85,6 +88,8 @@ pub(crate) struct Field {
     pub(crate) aliases: Vec<String>,
     pub(crate) ty: TypeId,
     pub(crate) default: Option<serde_json::Value>,
+    /// The field's number in Protobuf, by which it is known whatever it is called.
+    pub(crate) number: Option<u32>,
 }
 
 /// A logical type that is valid for the type it annotates; invalid ones are dropped at parsing,
@@ -144,6 +149,12 @@ impl Schema {
 
     pub(crate) fn root(&self) -> TypeId {
         self.inner.root
+    }
+
+    /// One of its types, as a schema of its own.
+    #[cfg(feature = "protobuf")]
+    pub(crate) fn at(&self, root: TypeId) -> Self {
+        Self::new(self.inner.types.clone(), root)
     }
 
     pub(crate) fn ty(&self, id: TypeId) -> &Type {

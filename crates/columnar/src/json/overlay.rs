@@ -270,6 +270,7 @@ impl Builder<'_> {
             aliases,
             ty: self.optional(ty),
             default: Some(Value::Null),
+            number: None,
         }
     }
 

@@ -161,5 +161,6 @@ fn optional_field(name: String, aliases: Vec<String>, ty: TypeId) -> Field {
         aliases,
         ty,
         default: Some(Value::Null),
+        number: None,
     }
 }
