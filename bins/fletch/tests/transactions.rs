@@ -266,7 +266,7 @@ fn transact(mut producer: Producer, schema: u32, next: &AtomicU64) -> Heard {
     loop {
         let number = next.fetch_add(1, Ordering::Relaxed);
         heard.begun.insert(number);
-        let committed = number % 3 != 0;
+        let committed = !number.is_multiple_of(3);
         let value = framed(schema, &format!("{number:06}"));
         let mut run = || -> std::io::Result<()> {
             for topic in TOPICS {

@@ -27,6 +27,9 @@ pub struct GroupConfig {
     pub consumer_member_bytes_max: usize,
     /// The most groups.
     pub groups_max: usize,
+    /// The most bytes that all groups together may keep, about: members and offsets. What would make
+    /// them more is refused; what is there goes on.
+    pub groups_bytes_max: usize,
     /// The most members of a group (`group.max.size`).
     pub group_members_max: usize,
     /// The most bytes that a group's members may keep: ids, protocols, assignments. A group is one
@@ -56,6 +59,7 @@ impl Default for GroupConfig {
             consumer_heartbeat_interval_ms: 5_000,
             consumer_member_bytes_max: 1 << 20,
             groups_max: 100_000,
+            groups_bytes_max: 256 << 20,
             group_members_max: 10_000,
             group_bytes_max: 4 << 20,
             offset_metadata_bytes_max: 4096,

@@ -498,3 +498,59 @@ fn damaged_facts_are_refused_and_change_nothing() {
         ErrorCode::NONE
     );
 }
+
+#[test]
+fn all_groups_together_keep_no_more_bytes_than_they_may() {
+    let mut world = World::new(GroupConfig {
+        groups_bytes_max: 64 << 10,
+        ..config()
+    });
+    let nothing = world.groups.bytes();
+    let (ids, generation) = world.stable(1);
+    let commit = |world: &mut World, group: u32, metadata: &str| {
+        let mut request = commit_request("", -1, 5);
+        request.group_id = format!("other-{group}").into();
+        request.topics[0].partitions[0].committed_metadata = Some(metadata.into());
+        world.commit(&request)
+    };
+    let text = "x".repeat(1000);
+    let refused = ErrorCode::INVALID_COMMIT_OFFSET_SIZE;
+    let first = (0..1000).find(|group| commit(&mut world, *group, &text) == refused);
+    let first = first.expect("a group that is refused");
+    assert!((30..64).contains(&first), "refused after {first} groups");
+    assert!(world.groups.bytes() <= 64 << 10);
+    // What is there goes on: as large as it is, or smaller; and a member that comes back as it was.
+    assert_eq!(commit(&mut world, 0, &text), ErrorCode::NONE);
+    // More than what is left of the bound.
+    let long = "x".repeat(4000);
+    assert_eq!(commit(&mut world, 0, &long), refused);
+    let mut request = commit_request(&ids[0], generation, 7);
+    request.topics[0].partitions[0].committed_metadata = Some(long.as_str().into());
+    assert_eq!(world.commit(&request), refused);
+    let rejoined = world.join(5, &join_request(&ids[0]));
+    let rejoined = world.joined(rejoined).expect("a generation");
+    assert_eq!(rejoined.error_code, ErrorCode::NONE);
+    // A new one would be more.
+    let mut large = join_request("");
+    large.group_id = "another".into();
+    large.protocols[0].metadata = vec![0; 4096].into();
+    let large = world.join(5, &large);
+    let large = world.joined(large).expect("an answer");
+    assert_eq!(large.error_code, ErrorCode::GROUP_MAX_SIZE_REACHED);
+
+    // It is counted alike after a restart, and when all is gone nothing is left of it.
+    let before = world.groups.bytes();
+    world.restart();
+    assert!(world.groups.bytes().abs_diff(before) < 1024);
+    assert_eq!(commit(&mut world, first + 1, &long), refused);
+    let mut out = Output::default();
+    world.groups.forget_topic("read", &mut out);
+    world.take(out);
+    assert_eq!(commit(&mut world, first + 1, &long), ErrorCode::NONE);
+    let mut out = Output::default();
+    world.groups.forget_topic("read", &mut out);
+    world.take(out);
+    assert_eq!(world.leave(&[(&*ids[0], None)]), [ErrorCode::NONE]);
+    world.wait(8 * DAY_MS);
+    assert_eq!(world.groups.bytes(), nothing);
+}

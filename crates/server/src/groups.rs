@@ -410,6 +410,7 @@ fn group_config(config: &Config) -> GroupConfig {
         consumer_session_timeout_ms: time_ms(kafka.group_consumer_session_timeout_ms),
         consumer_heartbeat_interval_ms: timeout_ms(kafka.group_consumer_heartbeat_interval_ms),
         groups_max: count(kafka.groups_max),
+        groups_bytes_max: count(kafka.groups_bytes_max),
         group_members_max: count(kafka.group_members_max),
         group_bytes_max: count(group_bytes_max),
         offset_metadata_bytes_max: count(kafka.offset_metadata_bytes_max),

@@ -19,6 +19,13 @@ fn transactions_kafka_python_3() {
 }
 
 #[test]
+fn transactions_aiokafka() {
+    live_twice("transactions_aiokafka", || {
+        python_script("python", "transactions_aiokafka.py")
+    });
+}
+
+#[test]
 fn transactions_kafkajs() {
     live_twice("transactions_kafkajs", || node_script("transactions.js"));
 }

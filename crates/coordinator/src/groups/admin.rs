@@ -115,6 +115,7 @@ impl Groups {
         let Some((id, mut group)) = self.groups.remove_entry(id) else {
             return;
         };
+        self.bytes -= group.counted_bytes;
         group.offsets.forget_all(&id, &mut out.facts);
         group.kind.forget(&id, &mut out.facts);
         let mut env = Env {

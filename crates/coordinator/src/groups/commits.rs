@@ -22,7 +22,7 @@ use fletch_wire::messages::{
 };
 use fletch_wire::{ErrorCode, Str};
 
-use super::{Group, Groups, Kind};
+use super::{Group, Groups, Kind, offsets};
 use crate::fact::{Fact, Key, Offset, Place, Value};
 use crate::output::Output;
 
@@ -91,7 +91,7 @@ impl Groups {
             }
         });
         let topics = topics.collect();
-        self.forget_if_nothing(&request.group_id);
+        self.settle(&request.group_id);
         OffsetCommitResponse {
             topics,
             ..Default::default()
@@ -138,7 +138,7 @@ impl Groups {
             }
         });
         let topics = topics.collect();
-        self.forget_if_nothing(&request.group_id);
+        self.settle(&request.group_id);
         TxnOffsetCommitResponse {
             topics,
             ..Default::default()
@@ -157,7 +157,7 @@ impl Groups {
             let facts = &mut out.facts;
             group.offsets.end(&id, producer_id, committed, facts);
         }
-        self.forget_if_nothing(group_id);
+        self.settle(group_id);
     }
 
     fn check_committer(
@@ -212,12 +212,15 @@ impl Groups {
             return ErrorCode::OFFSET_METADATA_TOO_LARGE;
         }
         let offsets_max = self.config.group_offsets_max;
+        let (bytes, bytes_max) = (self.bytes, self.config.groups_bytes_max);
         let Some((id, group)) = self.get_mut(group_id) else {
             return ErrorCode::UNKNOWN_MEMBER_ID;
         };
-        if group.offsets.count() >= offsets_max && group.offsets.get(topic, partition).is_none() {
+        let before = group.offsets.get(topic, partition);
+        if group.offsets.count() >= offsets_max && before.is_none() {
             return ErrorCode::INVALID_COMMIT_OFFSET_SIZE;
         }
+        let has = before.map_or(0, |before| offsets::bytes_of(topic, before));
         let offset = Offset {
             offset: commit.offset,
             leader_epoch: commit.leader_epoch,
@@ -226,6 +229,12 @@ impl Groups {
             expires_ms: commit.expires_ms,
             turn: group.offsets.next_turn(),
         };
+        // What of this request came before isn't counted yet.
+        let bytes = bytes - group.counted_bytes + group.bytes();
+        let more = offsets::bytes_of(topic, &offset).saturating_sub(has);
+        if more > 0 && bytes.saturating_add(more) > bytes_max {
+            return ErrorCode::INVALID_COMMIT_OFFSET_SIZE;
+        }
         let place = Place {
             group: id,
             topic: topic.into(),
@@ -379,7 +388,7 @@ impl Groups {
             }
         });
         let topics = topics.collect();
-        self.forget_if_nothing(&request.group_id);
+        self.settle(&request.group_id);
         OffsetDeleteResponse {
             topics,
             ..Default::default()
@@ -393,7 +402,7 @@ impl Groups {
             group.offsets.forget_topic(id, topic, &mut out.facts);
         }
         let ids: Vec<Arc<str>> = self.groups.keys().cloned().collect();
-        ids.iter().for_each(|id| self.forget_if_nothing(id));
+        ids.iter().for_each(|id| self.settle(id));
     }
 
     /// The topics that groups have offsets in.
@@ -420,6 +429,8 @@ impl Groups {
             group.offsets.expire(&id, is_old, &mut out.facts);
             if group.kind.is_vacant() && group.offsets.is_empty() {
                 self.forget_group(now_ms, &id, out);
+            } else {
+                self.settle(&id);
             }
         }
     }

@@ -28,6 +28,22 @@ impl Kind {
         Self::Consumer(Box::new(ConsumerGroup::new(id)))
     }
 
+    /// The bytes that are kept for its members, about.
+    pub(crate) fn bytes(&mut self) -> usize {
+        match self {
+            Self::Classic(group) => group.bytes(),
+            Self::Consumer(group) => group.bytes(),
+        }
+    }
+
+    /// The bytes that are kept for a member's protocols, if it is a classic one.
+    pub(crate) fn bytes_of_classic(&self, member: &str) -> usize {
+        match self {
+            Self::Classic(group) => group.protocols_bytes(member),
+            Self::Consumer(_) => 0,
+        }
+    }
+
     /// Kafka's name of it.
     pub(crate) fn name(&self) -> &'static str {
         match self {

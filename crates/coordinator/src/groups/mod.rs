@@ -40,11 +40,16 @@ pub(crate) struct Env<'a> {
     pub(crate) now_ms: i64,
 }
 
+/// What a group takes besides its members and offsets, about.
+const FIXED_BYTES: usize = 512;
+
 /// A group and its offsets.
 #[derive(Debug)]
 struct Group {
     kind: Kind,
     offsets: Offsets,
+    /// What of it is counted among the bytes of all groups.
+    counted_bytes: usize,
 }
 
 /// All groups.
@@ -55,6 +60,8 @@ struct Group {
 pub struct Groups {
     config: GroupConfig,
     groups: BTreeMap<Arc<str>, Group>,
+    /// The bytes that are kept of all groups, about.
+    bytes: usize,
     timers: Timers,
     directory: Directory,
     /// When to look for offsets to forget.
@@ -66,7 +73,13 @@ impl Group {
         Self {
             kind: Kind::classic(id, now_ms),
             offsets: Offsets::default(),
+            counted_bytes: 0,
         }
+    }
+
+    /// The bytes that are kept of it, about.
+    fn bytes(&mut self) -> usize {
+        FIXED_BYTES + self.kind.bytes() + self.offsets.bytes()
     }
 }
 
@@ -76,6 +89,7 @@ impl Groups {
         Self {
             config,
             groups: BTreeMap::new(),
+            bytes: 0,
             timers: Timers::default(),
             directory: Directory::default(),
             expiry_ms: None,
@@ -126,12 +140,13 @@ impl Groups {
                 group
                     .into_iter()
                     .for_each(|group| group.restore_epochs(epochs));
+                self.settle(id);
                 return Ok(());
             }
         };
         let new = || Group::new(id.clone(), 0);
         self.groups.entry(id.clone()).or_insert_with(new).kind = Kind::Classic(Box::new(classic));
-        self.forget_if_nothing(id);
+        self.settle(id);
         Ok(())
     }
 
@@ -153,13 +168,15 @@ impl Groups {
                 if let Some(group) = self.consumer_group(group) {
                     group.restore_member(fact);
                 }
+                self.settle(group);
                 Ok(())
             }
             None => {
-                let group = self.groups.get_mut(group);
-                if let Some(group) = group.and_then(|group| group.kind.as_consumer()) {
-                    group.forget_member(member);
+                let found = self.groups.get_mut(group);
+                if let Some(found) = found.and_then(|group| group.kind.as_consumer()) {
+                    found.forget_member(member);
                 }
+                self.settle(group);
                 Ok(())
             }
         }
@@ -191,17 +208,32 @@ impl Groups {
                     .remove(producer, &place.topic, place.partition)
             }
         }
-        self.forget_if_nothing(&place.group);
+        self.settle(&place.group);
     }
 
-    fn forget_if_nothing(&mut self, id: &str) {
-        let is_nothing = |group: &Group| {
-            let kind = &group.kind;
-            kind.is_vacant() && !kind.is_kept() && group.offsets.is_empty()
+    /// After something has happened to a group: counts its bytes anew, and forgets it if nothing is left.
+    fn settle(&mut self, id: &str) {
+        let Some(group) = self.groups.get_mut(id) else {
+            return;
         };
-        if self.groups.get(id).is_some_and(is_nothing) {
+        let kind = &group.kind;
+        self.bytes -= std::mem::take(&mut group.counted_bytes);
+        if kind.is_vacant() && !kind.is_kept() && group.offsets.is_empty() {
             self.groups.remove(id);
+        } else {
+            group.counted_bytes = group.bytes();
+            self.bytes += group.counted_bytes;
         }
+    }
+
+    /// The bytes that are kept of all groups, about.
+    pub fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// Whether so many bytes more of groups may be kept.
+    fn has_room_for(&self, bytes: usize) -> bool {
+        bytes == 0 || self.bytes.saturating_add(bytes) <= self.config.groups_bytes_max
     }
 
     /// Begins, after all facts are applied and all topics put: the members have a session from now on
@@ -292,6 +324,11 @@ impl Groups {
         if !(min..=max).contains(&request.session_timeout_ms) {
             return Err(ErrorCode::INVALID_SESSION_TIMEOUT);
         }
+        let has = self.groups.get(id);
+        let has = has.map_or(0, |group| group.kind.bytes_of_classic(&request.member_id));
+        if !self.has_room_for(join::bytes(request).saturating_sub(has)) {
+            return Err(ErrorCode::GROUP_MAX_SIZE_REACHED);
+        }
         if !self.groups.contains_key(id) {
             if !request.member_id.is_empty() {
                 return Err(ErrorCode::UNKNOWN_MEMBER_ID);
@@ -329,6 +366,10 @@ impl Groups {
             true => ErrorCode::INVALID_GROUP_ID,
             false => ErrorCode::UNKNOWN_MEMBER_ID,
         };
+        let assignments = request.assignments.iter();
+        if !self.has_room_for(assignments.map(|one| one.assignment.len()).sum()) {
+            return out.synced(call, sync::refusal(ErrorCode::GROUP_MAX_SIZE_REACHED));
+        }
         let synced = self.with(now_ms, out, id, |group, env| {
             let classic = group.kind.as_classic()?;
             classic.sync(env, call, request);
@@ -416,6 +457,7 @@ impl Groups {
         out: &mut Output,
     ) -> ConsumerGroupHeartbeatResponse {
         let answer = self.try_consumer_heartbeat(now_ms, caller, request, out);
+        self.settle(&request.group_id);
         answer.unwrap_or_else(|error_code| ConsumerGroupHeartbeatResponse {
             error_code,
             error_message: Some(error_code.message().into()),
@@ -435,6 +477,10 @@ impl Groups {
             request,
             self.config.consumer_member_bytes_max,
         )?;
+        // Members tell of themselves when they join, and seldom after that.
+        if !self.has_room_for(heartbeat::bytes(request)) {
+            return Err(ErrorCode::GROUP_MAX_SIZE_REACHED);
+        }
         let id: Arc<str> = Arc::from(&*request.group_id);
         let not_found = ErrorCode::GROUP_ID_NOT_FOUND;
         if !self.groups.contains_key(&id) {
@@ -499,7 +545,7 @@ impl Groups {
             now_ms,
         };
         let result = happen(group, &mut env);
-        self.forget_if_nothing(id);
+        self.settle(id);
         Some(result)
     }
 

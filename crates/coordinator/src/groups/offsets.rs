@@ -5,6 +5,9 @@ use std::sync::Arc;
 
 use crate::fact::{Fact, Key, Offset, Place, Value};
 
+/// What an offset takes besides its texts, about: in the maps, and as a fact.
+const FIXED_BYTES: usize = 256;
+
 type ByTopic<T> = BTreeMap<Arc<str>, BTreeMap<i32, T>>;
 
 /// The offsets of a group.
@@ -15,6 +18,8 @@ pub(crate) struct Offsets {
     pending: BTreeMap<i64, ByTopic<Offset>>,
     /// How many there are.
     count: usize,
+    /// What they take, about.
+    bytes: usize,
     /// The turn of the last commit.
     turn: u64,
 }
@@ -27,6 +32,11 @@ impl Offsets {
     /// How many there are, those of open transactions included.
     pub(crate) fn count(&self) -> usize {
         self.count
+    }
+
+    /// The bytes that are kept for them, about.
+    pub(crate) fn bytes(&self) -> usize {
+        self.bytes
     }
 
     pub(crate) fn next_turn(&mut self) -> u64 {
@@ -60,8 +70,10 @@ impl Offsets {
             Some(producer_id) => self.pending.entry(producer_id).or_default(),
         };
         let partitions = topics.entry(place.topic.clone()).or_default();
-        if partitions.insert(place.partition, offset).is_none() {
-            self.count += 1;
+        self.bytes += bytes_of(&place.topic, &offset);
+        match partitions.insert(place.partition, offset) {
+            Some(before) => self.bytes -= bytes_of(&place.topic, &before),
+            None => self.count += 1,
         }
     }
 
@@ -80,8 +92,10 @@ impl Offsets {
                 removed
             }
         };
-        self.count -= usize::from(removed);
-        removed
+        let Some(removed) = removed else { return false };
+        self.count -= 1;
+        self.bytes -= bytes_of(topic, &removed);
+        true
     }
 
     /// Everything, as facts.
@@ -120,6 +134,7 @@ impl Offsets {
         for (topic, partitions) in topics {
             for (partition, offset) in partitions {
                 self.count -= 1;
+                self.bytes -= bytes_of(&topic, &offset);
                 let place = Place {
                     group: group.clone(),
                     topic: topic.clone(),
@@ -222,11 +237,14 @@ impl Offsets {
     }
 }
 
-fn remove(topics: &mut ByTopic<Offset>, topic: &str, partition: i32) -> bool {
-    let Some(partitions) = topics.get_mut(topic) else {
-        return false;
-    };
-    let removed = partitions.remove(&partition).is_some();
+/// The bytes that an offset in a topic takes, about.
+pub(crate) fn bytes_of(topic: &str, offset: &Offset) -> usize {
+    FIXED_BYTES + topic.len() + offset.metadata.len()
+}
+
+fn remove(topics: &mut ByTopic<Offset>, topic: &str, partition: i32) -> Option<Offset> {
+    let partitions = topics.get_mut(topic)?;
+    let removed = partitions.remove(&partition);
     if partitions.is_empty() {
         topics.remove(topic);
     }

@@ -112,6 +112,9 @@ sections! {
         write_timeout_ms: u64 = 30_000, Kind::integer(100, DAY_MS, "milliseconds");
         /// Consumer groups that may exist; one more is refused.
         groups_max: u64 = 10_000, Kind::integer(1, 1_000_000, "groups");
+        /// What all consumer groups together may keep, about: members, what they read, offsets. What would
+        /// make it more is refused.
+        groups_bytes_max: u64 = 256 * MIB, Kind::integer(MIB, 1024 * GIB, "bytes");
         /// Members of one consumer group; one more is refused.
         group_members_max: u64 = 1_000, Kind::integer(1, 100_000, "members");
         /// What the members of one consumer group may keep: ids, subscriptions, assignments. Half a

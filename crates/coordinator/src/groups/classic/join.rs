@@ -20,6 +20,14 @@ pub(crate) fn refusal(member_id: &str, error_code: ErrorCode) -> JoinGroupRespon
     }
 }
 
+/// The bytes that a request wants to be kept.
+pub(crate) fn bytes(request: &JoinGroupRequest) -> usize {
+    let protocols = request.protocols.iter();
+    protocols
+        .map(|protocol| protocol.name.len() + protocol.metadata.len())
+        .sum()
+}
+
 impl ClassicGroup {
     /// Takes a request to join. It is answered now or when the generation begins.
     pub(crate) fn join(&mut self, env: &mut Env, caller: &Caller, request: &JoinGroupRequest) {

@@ -136,7 +136,7 @@ impl Member {
 }
 
 /// What a member takes besides its texts and bytes, about.
-const FIXED_BYTES: usize = 64;
+pub(super) const FIXED_BYTES: usize = 64;
 
 /// The bytes that are kept for protocols.
 pub(crate) fn protocols_bytes(protocols: &[Protocol]) -> usize {

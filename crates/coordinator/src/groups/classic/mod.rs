@@ -201,6 +201,17 @@ impl ClassicGroup {
         self.is_kept
     }
 
+    /// The bytes that are kept for its members, and for those to be.
+    pub(crate) fn bytes(&self) -> usize {
+        self.bytes + self.pending.len() * member::FIXED_BYTES
+    }
+
+    /// The bytes that are kept for a member's protocols.
+    pub(crate) fn protocols_bytes(&self, member: &str) -> usize {
+        let member = self.members.get(member);
+        member.map_or(0, |member| member::protocols_bytes(&member.protocols))
+    }
+
     pub(crate) fn state(&self) -> State {
         self.state
     }

@@ -72,6 +72,13 @@ pub(crate) fn check(
     Ok(())
 }
 
+/// The bytes that a request wants to be kept.
+pub(crate) fn bytes(request: &ConsumerGroupHeartbeatRequest) -> usize {
+    let names = request.subscribed_topic_names.iter().flatten();
+    let texts = names.chain(&request.subscribed_topic_regex);
+    texts.map(|text| text.len()).sum()
+}
+
 impl ConsumerGroup {
     /// Takes a heartbeat that [`check`] has let through.
     pub(crate) fn heartbeat(

@@ -16,6 +16,13 @@ pub(crate) const LEFT_FOR_A_WHILE: i32 = -2;
 /// The most bytes of a compiled regular expression.
 const REGEX_BYTES_MAX: usize = 128 << 10;
 
+/// What a member takes besides what it reads and owns, about.
+const FIXED_BYTES: usize = 1024;
+/// What the name of a topic takes besides its letters, about.
+const NAME_BYTES: usize = 64;
+/// What a partition takes that a member owns or is to own, about.
+const PARTITION_BYTES: usize = 32;
+
 /// A member.
 #[derive(Debug)]
 pub(crate) struct Member {
@@ -42,6 +49,16 @@ impl Member {
             session: Alarm::default(),
             revocation: Alarm::default(),
         }
+    }
+
+    /// The bytes that are kept for it, about.
+    pub(crate) fn bytes(&self) -> usize {
+        let fact = &self.fact;
+        let names: usize = fact.topics.iter().map(|name| name.len() + NAME_BYTES).sum();
+        let partitions = [&fact.assigned, &fact.revoking, &fact.target];
+        let partitions: usize = partitions.map(|some| pairs(some).count()).iter().sum();
+        let regex = self.regex.as_ref().map_or(0, |_| REGEX_BYTES_MAX);
+        FIXED_BYTES + names + regex + partitions * PARTITION_BYTES
     }
 
     pub(crate) fn id(&self) -> &Arc<str> {

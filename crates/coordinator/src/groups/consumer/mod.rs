@@ -38,6 +38,8 @@ pub(crate) struct ConsumerGroup {
     seen: Option<u64>,
     /// The partitions of the topics it reads, as last looked at.
     partitions: BTreeMap<Uuid, i32>,
+    /// The bytes of its members, and at which epoch and for how many members they were counted.
+    counted: (i32, usize, usize),
 }
 
 impl ConsumerGroup {
@@ -53,7 +55,19 @@ impl ConsumerGroup {
             owners: BTreeMap::new(),
             seen: None,
             partitions: BTreeMap::new(),
+            counted: (0, 0, 0),
         }
+    }
+
+    /// The bytes that are kept for its members, about. Counted anew when its members change, or what
+    /// they read: not at each heartbeat.
+    pub(crate) fn bytes(&mut self) -> usize {
+        let (epoch, members) = (self.epochs.epoch, self.members.len());
+        if (self.counted.0, self.counted.1) != (epoch, members) {
+            let bytes = self.members.values().map(Member::bytes).sum();
+            self.counted = (epoch, members, bytes);
+        }
+        self.counted.2
     }
 
     pub(crate) fn restore_epochs(&mut self, epochs: EpochsFact) {
