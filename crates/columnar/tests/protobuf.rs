@@ -506,6 +506,18 @@ fn nothing_asks_for_more_than_its_limits() {
     }
     nested.splice(0..0, [0x22, nested.len() as u8]);
     assert!(refuse(list, &nested).contains("nested deeper than 8"));
+    let limits_of_items = Limits {
+        row_items_max: 0,
+        ..Limits::default()
+    };
+    let mut writer = proto3("message M { int32 a = 1; }")
+        .writer(MessagePath::FIRST, limits_of_items)
+        .unwrap();
+    let often = columns(&mut writer, &[0x08, 1].repeat(10_001)).unwrap_err();
+    assert!(
+        often.to_string().contains("more than 10000 fields"),
+        "{often}"
+    );
     // Schemas.
     let deep: String = (1..12)
         .map(|i| format!("message M{i} {{ M{} m = 1; }}", i + 1))
@@ -564,7 +576,18 @@ fn schemas_are_found_and_import_others() {
         columns(&mut writer(&[0]).unwrap(), &[0x0a, 3, 0x0a, 1, b'z']).unwrap(),
         "{a:{zip:\"z\"},m:<>}"
     );
+    // Nobody registers Confluent's own files.
+    let schema = proto3(
+        "import \"confluent/meta.proto\"; import \"confluent/type/decimal.proto\";
+         message M { confluent.type.Decimal d = 1 [(confluent.field_meta).params = { key: \"scale\", value: \"2\" }]; }",
+    );
+    assert_eq!(
+        read(&schema, &[0x0a, 5, 0x0a, 1, 7, 0x18, 2]),
+        "{d:{value:07,precision:0,scale:2}}"
+    );
+    let nested = "{".repeat(5_000);
     for (text, why) in [
+        (&*format!("message M {nested}"), "nested deeper than 100"),
         ("message M {", "expected"),
         (
             "syntax = \"proto3\"; import \"nowhere.proto\"; message M {}",

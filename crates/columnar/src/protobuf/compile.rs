@@ -18,7 +18,7 @@ use crate::options::Limits;
 use crate::transcode::put_bytes;
 
 /// How many columns, however deep, a message may become. Messages within messages multiply.
-const COLUMNS_MAX: usize = 10_000;
+pub(super) const COLUMNS_MAX: usize = 10_000;
 
 /// Compiles a message type: how its messages are written, and the schema of what is written.
 pub(super) fn compile(
@@ -360,6 +360,7 @@ impl Compiler {
         let bounds = text::Bounds {
             depth: self.plan.limits.depth_max,
             bytes_max: self.plan.limits.row_bytes_max,
+            items_max: self.plan.limits.row_items_max,
             lenient: false,
         };
         let mut zero = Vec::new();

@@ -135,6 +135,10 @@ impl Walk<'_, '_> {
                     *state = (index, value.at);
                 }
             }
+            if self.scratch.spans.len() >= self.spans_max {
+                let why = format!("more than {} fields, however often", self.spans_max);
+                return Err(fault(at, why));
+            }
             self.scratch.spans.push(Span {
                 field: index,
                 tag,

@@ -27,6 +27,8 @@ pub(super) struct Bounds {
     /// How deep messages may nest.
     pub(super) depth: usize,
     pub(super) bytes_max: usize,
+    /// How many values it may have, however deep.
+    pub(super) items_max: usize,
     /// Whether the text need only be well-formed, for it will be thrown away.
     pub(super) lenient: bool,
 }
@@ -39,6 +41,7 @@ pub(super) fn text(
 ) -> Result<String, Stop> {
     let mut writer = Writer {
         out: String::new(),
+        items_left: bounds.items_max,
         bounds,
     };
     writer.message(message, parts, bounds.depth)?;
@@ -47,6 +50,7 @@ pub(super) fn text(
 
 struct Writer {
     out: String,
+    items_left: usize,
     bounds: Bounds,
 }
 
@@ -134,6 +138,10 @@ impl Writer {
                 {
                     continue;
                 }
+                self.items_left = self.items_left.checked_sub(1).ok_or_else(|| {
+                    let max = self.bounds.items_max;
+                    fault(at, format!("JSON text of more than {max} values"))
+                })?;
                 if let Some(oneof) = field.containing_oneof() {
                     let place = oneof.path().last().copied();
                     if let Some(before) = oneofs.insert(place, number)
@@ -563,9 +571,11 @@ fn zero(field: &FieldDescriptor) -> String {
         Kind::Enum(symbols) => {
             let mut writer = Writer {
                 out: String::new(),
+                items_left: 0,
                 bounds: Bounds {
                     depth: 0,
                     bytes_max: 0,
+                    items_max: 0,
                     lenient: true,
                 },
             };

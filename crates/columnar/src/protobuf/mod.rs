@@ -40,6 +40,7 @@
 //! | `Int32Value` and the other wrappers | what they wrap, or null |
 //! | `Struct`, `Value`, `ListValue`, `Any`, `FieldMask` | Protobuf's canonical JSON, as text |
 //! | a message in itself, however deep | JSON text, from where it comes round again |
+//! | `confluent.type.Decimal`, `google.type.Date` and other messages of such files | the struct they are |
 //! | a message without fields | a struct without fields (in Iceberg: a boolean, true where it is there) |
 //!
 //! Columns are in the order of the field numbers. What Protobuf can tell to be absent can be null:
@@ -63,6 +64,7 @@ mod compile;
 mod entries;
 mod fault;
 mod gather;
+mod imports;
 mod json;
 mod path;
 mod plan;

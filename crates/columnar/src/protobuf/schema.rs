@@ -9,6 +9,7 @@ use prost_reflect::{DescriptorPool, FileDescriptor, MessageDescriptor};
 use protox::file::{File, FileResolver, GoogleFileResolver};
 
 use super::compile::compile;
+use super::imports;
 use super::path::MessagePath;
 use super::writer::Writer;
 use crate::options::Limits;
@@ -54,6 +55,9 @@ const NAME: &str = "schema.proto";
 /// A bound on what one schema asks for: files import each other.
 const REFERENCES_MAX: usize = 1_000;
 
+/// How deep braces may nest, those of options included: parsing follows them.
+const DEPTH_MAX: usize = 100;
+
 /// A parsed `.proto` file with its imports. Cheap to clone.
 ///
 /// The second and third versions of the language are understood; editions are not.
@@ -64,7 +68,8 @@ pub struct Schema {
 
 impl Schema {
     /// Parses a schema. `references` are the files it may import, each under the name by which
-    /// imports call it. Files under `google/protobuf` are known already.
+    /// imports call it. Files under `google/protobuf` are known already, and so are those of Confluent's
+    /// and Google's that serializers don't register, unless they are given.
     ///
     /// Both forms that Confluent's registry takes are understood: the text of a `.proto` file, and
     /// a `FileDescriptorProto` in base64.
@@ -78,6 +83,15 @@ impl Schema {
                 references: references.len(),
                 references_max: REFERENCES_MAX,
             });
+        }
+        if let Some(text) = references
+            .iter()
+            .map(|r| r.1)
+            .chain([text])
+            .find(|text| is_deep(text))
+        {
+            let why = format!("nested deeper than {DEPTH_MAX} ({} bytes)", text.len());
+            return Err(SchemaError::Parse(why));
         }
         let mut files: HashMap<String, String> = references
             .iter()
@@ -168,7 +182,8 @@ impl FileResolver for Files {
             Err(error) if error.is_file_not_found() => {}
             found => return found,
         }
-        let Some(text) = self.given.get(name) else {
+        let given = self.given.get(name).map(String::as_str);
+        let Some(text) = given.or_else(|| imports::known(name)) else {
             return Err(protox::Error::file_not_found(name));
         };
         match descriptor(text) {
@@ -185,6 +200,19 @@ impl FileResolver for Files {
 fn descriptor(text: &str) -> Option<FileDescriptorProto> {
     let bytes = BASE64_STANDARD.decode(text.trim()).ok()?;
     FileDescriptorProto::decode(&*bytes).ok()
+}
+
+/// Whether a text nests too deep, or may do so: what is quoted or commented counts.
+fn is_deep(text: &str) -> bool {
+    let mut depth = 0_usize;
+    text.bytes().any(|byte| {
+        match byte {
+            b'{' | b'<' | b'[' => depth += 1,
+            b'}' | b'>' | b']' => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        depth > DEPTH_MAX
+    })
 }
 
 /// An error and its causes.

@@ -21,6 +21,8 @@ pub(super) struct Walk<'p, 's> {
     pub(super) scratch: &'s mut Scratch,
     /// Array items and map entries that the row may still have.
     pub(super) items_left: usize,
+    /// How many occurrences of fields may be remembered at a time.
+    pub(super) spans_max: usize,
     /// How long `row` may become.
     pub(super) row_end_max: usize,
     /// Whether what is written will be thrown away: then it need only be well-formed.
@@ -166,6 +168,7 @@ impl Walk<'_, '_> {
         let bounds = json::Bounds {
             depth: self.plan.limits.depth_max,
             bytes_max: self.row_end_max.saturating_sub(row.len()),
+            items_max: self.spans_max,
             lenient: self.lenient,
         };
         let text = json::text(message, parts, bounds)?;

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::align::align;
+use super::compile::COLUMNS_MAX;
 use super::fault::{Stop, fault};
 use super::plan::Plan;
 use super::stream::{Scratch, Walk};
@@ -92,6 +93,8 @@ impl Writer {
             plan: &self.plan,
             scratch: &mut self.scratch,
             items_left: limits.row_items_max,
+            // Each field once, and each item.
+            spans_max: limits.row_items_max.saturating_add(COLUMNS_MAX),
             row_end_max: start.saturating_add(limits.row_bytes_max),
             lenient: false,
         };
