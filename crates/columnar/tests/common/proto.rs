@@ -10,12 +10,14 @@
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
+use fletch_columnar::protobuf::{MessagePath, Schema, Writer};
+use fletch_columnar::{Decoder, Limits, Options, Transcoder, Types};
 use prost_reflect::{
-    Cardinality, DynamicMessage, EnumDescriptor, FieldDescriptor, Kind, MapKey, MessageDescriptor,
-    ReflectMessage, Syntax, Value,
+    Cardinality, DescriptorPool, DynamicMessage, EnumDescriptor, FieldDescriptor, Kind, MapKey,
+    MessageDescriptor, ReflectMessage, Syntax, Value,
 };
 
-use super::Rng;
+use super::{Rng, spell_row};
 
 const SCALARS: [&str; 15] = [
     "int32", "int64", "uint32", "uint64", "sint32", "sint64", "fixed32", "fixed64", "sfixed32",
@@ -392,7 +394,7 @@ pub fn spoil(rng: &mut Rng, bytes: &mut Vec<u8>) {
 /// What `prost-reflect` makes of a message, spelled as its columns are. `None` if they say
 /// something else, as documented: the message has what timestamps, durations or closed enums don't
 /// allow, or JSON that it can't write.
-pub fn spell(message: &DynamicMessage) -> Option<String> {
+fn spell(message: &DynamicMessage) -> Option<String> {
     record(message, &mut Vec::new())
 }
 
@@ -581,12 +583,12 @@ fn writable(value: &Value) -> bool {
 }
 
 /// What `prost-reflect` reads, if it takes it.
-pub fn oracle(message: &MessageDescriptor, bytes: &[u8]) -> Option<DynamicMessage> {
+fn oracle(message: &MessageDescriptor, bytes: &[u8]) -> Option<DynamicMessage> {
     DynamicMessage::decode(message.clone(), bytes).ok()
 }
 
 /// A spelled row with the JSON objects and lists in its texts as [`canonical`] has them.
-pub fn normalize(spelled: &str) -> String {
+fn normalize(spelled: &str) -> String {
     let mut out = String::with_capacity(spelled.len());
     let mut chars = spelled.chars();
     while let Some(c) = chars.next() {
@@ -631,7 +633,7 @@ fn quoted(chars: &mut std::str::Chars<'_>) -> String {
 
 /// Whether a refusal is of a map that came with another wire type than an entry's, which
 /// `prost-reflect` doesn't look at: it takes whatever follows for a length and an entry.
-pub fn is_mistyped_map(schema: &str, refusal: &str) -> bool {
+fn is_mistyped_map(schema: &str, refusal: &str) -> bool {
     let Some((path, why)) = refusal.split_once(", byte ") else {
         return false;
     };
@@ -640,4 +642,100 @@ pub fn is_mistyped_map(schema: &str, refusal: &str) -> bool {
         .lines()
         .any(|line| line.starts_with("map<") && line.contains(&format!("> {name} =")));
     (map || name == "fields") && why.contains("the wire type") && why.ends_with("the field's is 2")
+}
+
+/// The schema's row message, as both sides have it.
+pub fn sides(text: &str) -> (Writer, MessageDescriptor) {
+    let ours = Schema::parse(text, &[]).unwrap_or_else(|error| panic!("{text}: {error}"));
+    let writer = ours
+        .writer(MessagePath::FIRST, Limits::default())
+        .unwrap_or_else(|error| panic!("{text}: {error}"));
+    (writer, descriptor(text))
+}
+
+fn descriptor(text: &str) -> MessageDescriptor {
+    let file = protox_file(text);
+    file.get_message_by_name("M0").expect("the row")
+}
+
+fn protox_file(text: &str) -> DescriptorPool {
+    struct One(String);
+    impl protox::file::FileResolver for One {
+        fn open_file(&self, name: &str) -> Result<protox::file::File, protox::Error> {
+            match name {
+                "one.proto" => protox::file::File::from_source(name, &self.0),
+                _ => protox::file::GoogleFileResolver::new().open_file(name),
+            }
+        }
+    }
+    let mut compiler = protox::Compiler::with_file_resolver(One(text.to_owned()));
+    compiler.open_file("one.proto").expect("a file");
+    compiler.descriptor_pool()
+}
+
+/// Transcodes payloads, and spells what the columns say of those that are taken.
+pub fn read(
+    writer: &mut Writer,
+    payloads: &[Vec<u8>],
+    profile: Types,
+) -> Vec<Result<String, String>> {
+    let options = Options {
+        profile,
+        ..Options::default()
+    };
+    let mut decoder = Decoder::new(writer.schema(), options).expect("a layout");
+    decoder.add_writer(0, writer.schema()).expect("a plan");
+    let mut rows = Vec::new();
+    let mut results = Vec::new();
+    for payload in payloads {
+        let mut row = Vec::new();
+        match writer.transcode(payload, &mut row) {
+            Ok(()) => {
+                results.push(Ok(String::new()));
+                rows.push(row);
+            }
+            Err(misfit) => results.push(Err(misfit.to_string())),
+        }
+    }
+    let refs: Vec<&[u8]> = rows.iter().map(Vec::as_slice).collect();
+    let decoded = decoder.decode(&refs);
+    assert_eq!(decoded.errors, [], "a row that its own schema doesn't read");
+    for (row, result) in results
+        .iter_mut()
+        .filter_map(|r| r.as_mut().ok())
+        .enumerate()
+    {
+        *result = normalize(&spell_row(&decoded.batch, row));
+    }
+    results
+}
+
+/// Holds ours against theirs: what is taken, and what is read. How many rows were read alike, and
+/// how many refused by both.
+pub fn compare(text: &str, payloads: &[Vec<u8>]) -> (usize, usize) {
+    let (mut writer, descriptor) = sides(text);
+    let (mut compared, mut refused) = (0, 0);
+    let ours = read(&mut writer, payloads, Types::Arrow);
+    for (payload, ours) in payloads.iter().zip(ours) {
+        let theirs = oracle(&descriptor, payload);
+        match (ours, theirs) {
+            (Ok(ours), Some(theirs)) => {
+                if let Some(theirs) = spell(&theirs) {
+                    assert_eq!(ours, normalize(&theirs), "{text}\n{payload:02x?}");
+                    compared += 1;
+                }
+            }
+            (Err(_), None) => refused += 1,
+            (Err(why), Some(_)) if is_mistyped_map(text, &why) => {}
+            // Times that their types don't allow.
+            (Err(why), Some(theirs)) => {
+                assert!(
+                    spell(&theirs).is_none(),
+                    "{text}\n{payload:02x?}\nrefused: {why}"
+                );
+            }
+            (Ok(ours), None) => panic!("{text}\n{payload:02x?}\ntaken: {ours}"),
+        }
+    }
+    (compared, refused)
 }
