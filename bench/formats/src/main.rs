@@ -6,6 +6,7 @@ mod json;
 mod json_data;
 #[path = "../../avro/src/measure.rs"]
 mod measure;
+mod protobuf;
 
 /// What `measure` runs.
 mod contenders {
@@ -16,7 +17,11 @@ mod contenders {
 /// Messages a batch.
 const BATCH: usize = 10_000;
 
-const SECTIONS: [(&str, fn()); 2] = [("json", json::raw), ("json-schema", json::schema)];
+const SECTIONS: [(&str, fn()); 3] = [
+    ("json", json::raw),
+    ("json-schema", json::schema),
+    ("protobuf", protobuf::run),
+];
 
 fn main() {
     let chosen: Vec<String> = std::env::args().skip(1).collect();
