@@ -207,7 +207,7 @@ async fn a_newer_checkpoint_is_refused_by_its_version() {
             error,
             StoreError::NewerFormat {
                 found: 7,
-                supported: 1,
+                supported: 2,
                 ..
             }
         ),
