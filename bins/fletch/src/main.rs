@@ -1,6 +1,7 @@
 //! Kafka streams into Apache Arrow tables: one small server.
 #![forbid(unsafe_code)]
 
+mod commands;
 mod settings;
 
 use std::io::IsTerminal;
@@ -34,6 +35,9 @@ fn main() -> ExitCode {
             eprintln!("{note}");
         }
         return ExitCode::SUCCESS;
+    }
+    if let Some(code) = commands::run(&matches, &settings.config) {
+        return code;
     }
     if let Err(problem) = start_logging(&settings.config.log) {
         eprintln!("{problem}");
@@ -84,6 +88,7 @@ fn command() -> Command {
             Command::new("config")
                 .about("Print the configuration in force, and where each value comes from"),
         )
+        .subcommands(commands::all())
 }
 
 fn start_logging(config: &LogConfig) -> Result<(), String> {

@@ -4,7 +4,7 @@ use std::fmt;
 use std::io;
 use std::path::Path;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::config::BindAddress;
 
@@ -12,7 +12,7 @@ use crate::config::BindAddress;
 const FILE: &str = "addresses.json";
 
 /// Where the listeners are; absent ones are not served.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Addresses {
     /// `host:port` for Kafka clients on this machine.
     pub kafka: Option<String>,
@@ -46,6 +46,12 @@ impl Addresses {
         let unfinished = folder.join(format!("{FILE}.new"));
         std::fs::write(&unfinished, text + "\n")?;
         std::fs::rename(unfinished, folder.join(FILE))
+    }
+
+    /// Those of the server that runs on this folder, if one does.
+    pub fn read(folder: &Path) -> Option<Addresses> {
+        let text = std::fs::read_to_string(folder.join(FILE)).ok()?;
+        serde_json::from_str(&text).ok()
     }
 
     /// Takes them away.

@@ -18,6 +18,7 @@ use crate::addresses::{Addresses, reachable};
 use crate::admin::{self, Admin};
 use crate::broker::{Broker, now_ms};
 use crate::config::Config;
+use crate::dead_letters::Replayer;
 use crate::error::ServerError;
 use crate::groups::Coordinator;
 use crate::kafka;
@@ -120,6 +121,7 @@ impl Server {
             broker: Arc::clone(&broker),
             recorder,
             tables: tables.clone(),
+            replayer: Arc::new(Replayer::new(store.clone())),
             stopping: AtomicBool::new(false),
         });
         let http = Part::of(|stop| admin::serve(http, Arc::clone(&admin), stop));

@@ -77,3 +77,21 @@ fn schema_growth_confluent_kafka() {
         },
     );
 }
+
+fn with_registry(name: &str, command: Result<Command, Missing>) {
+    run(name, command, |command, server| {
+        command.args(["--registry", &server.registry]);
+    });
+}
+
+/// Serializers and deserializers of each kind of schema, with the embedded registry.
+#[test]
+fn registry_confluent_kafka() {
+    let script = python_script("registry", "registry_confluent_kafka.py");
+    with_registry("registry_confluent_kafka", script);
+}
+
+#[test]
+fn registry_kafkajs() {
+    with_registry("registry_kafkajs", node_script("registry.js"));
+}

@@ -463,6 +463,35 @@ fn schemas_that_hold_themselves() {
     assert!(!told(&reader, &writer).is_empty());
 }
 
+/// Long chains of references are taken or refused, whatever the stack.
+#[test]
+fn long_chains_of_references() {
+    for length in [50_usize, 20_000] {
+        for through in [false, true] {
+            let link = |next: usize| {
+                let link = json!({"$ref": format!("#/definitions/d{next}")});
+                if through {
+                    json!({"properties": {"a": link}})
+                } else {
+                    link
+                }
+            };
+            let mut definitions = serde_json::Map::new();
+            for at in 0..length {
+                definitions.insert(format!("d{at}"), link(at + 1));
+            }
+            definitions.insert(format!("d{length}"), json!({"type": "string"}));
+            let chain = json!({"definitions": definitions, "$ref": "#/definitions/d0"});
+            let Ok(chain) = parse(&chain.to_string(), &[]) else {
+                assert!(length > 50);
+                continue;
+            };
+            let found = told(&chain, &chain);
+            assert!(found.is_empty() || length > 50, "{found:?}");
+        }
+    }
+}
+
 /// Where Confluent's rules, and so these, let through what validation may not.
 #[test]
 fn looser_than_validation() {

@@ -15,14 +15,16 @@ use serde_json::{Value, json};
 use tokio::time::timeout;
 
 use crate::broker::Broker;
+use crate::dead_letters::{DeadLettersError, Filter, Page, Replayer, as_json};
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 /// The content type that Prometheus expects of its text format.
 const PROMETHEUS: HeaderValue =
     HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
 
-const NOTHING_HERE: &str = "there is nothing here; there are GET /metrics, /healthz, /readyz and /topics, and POST \
-                            /topics/{topic}/flush";
+const NOTHING_HERE: &str = "there is nothing here; there are GET /metrics, /healthz, /readyz, /topics, \
+                            /dead-letters/{topic} and /dead-letters/{topic}/{offset}, and POST \
+                            /topics/{topic}/flush and /dead-letters/{topic}/replay";
 
 /// How long a flush is waited for; it goes on all the same.
 const FLUSH_TIMEOUT: Duration = Duration::from_secs(60);
@@ -32,6 +34,8 @@ pub(crate) struct Admin {
     pub(crate) broker: Arc<Broker>,
     pub(crate) recorder: &'static PrometheusHandle,
     pub(crate) tables: Option<Tables>,
+    /// Sends dead letters again.
+    pub(crate) replayer: Arc<Replayer>,
     /// Set when the server begins to stop.
     pub(crate) stopping: AtomicBool,
 }
@@ -47,6 +51,17 @@ impl Admin {
             (&Method::GET, ["readyz"]) => self.readiness(),
             (&Method::GET, ["topics"]) => self.topics(),
             (&Method::POST, ["topics", topic, "flush"]) => self.flush(topic).await,
+            (&Method::GET, ["dead-letters", topic]) => {
+                answered(self.dead_letters(topic, request.uri().query()).await)
+            }
+            (&Method::POST, ["dead-letters", topic, "replay"]) => {
+                answered(self.replay(topic, request.uri().query()).await)
+            }
+            (_, ["dead-letters", _, "replay"]) => wrong_method("POST"),
+            (&Method::GET, ["dead-letters", topic, offset]) => {
+                answered(self.dead_letter(topic, offset).await)
+            }
+            (_, ["dead-letters", ..]) => wrong_method("GET"),
             (_, ["metrics" | "healthz" | "readyz" | "topics"]) => wrong_method("GET"),
             (_, ["topics", _, "flush"]) => wrong_method("POST"),
             _ => problem(StatusCode::NOT_FOUND, NOTHING_HERE),
@@ -148,6 +163,63 @@ impl Admin {
                 StatusCode::GATEWAY_TIMEOUT,
                 "the table is not up to date yet; ask again",
             ),
+        }
+    }
+
+    /// A page of a topic's dead letters.
+    async fn dead_letters(
+        &self,
+        topic: &str,
+        query: Option<&str>,
+    ) -> Result<Value, DeadLettersError> {
+        let filter = Filter::parse(query)?;
+        let page = Page::read(&self.broker.store, topic, &filter).await?;
+        let offsets: Vec<_> = page.letters.iter().map(|letter| letter.offset).collect();
+        let replayed = self.replayer.replayed(topic, &offsets);
+        let letters = page.letters.iter().zip(replayed);
+        let letters = letters.map(|(letter, replayed)| as_json(letter, replayed));
+        Ok(json!({
+            "topic": page.topic,
+            "dead_letters": letters.collect::<Vec<_>>(),
+            "next_offset": page.next_offset,
+        }))
+    }
+
+    /// One dead letter.
+    async fn dead_letter(&self, topic: &str, offset: &str) -> Result<Value, DeadLettersError> {
+        let offset = offset
+            .parse()
+            .map_err(|_| DeadLettersError::Query(format!("{offset:?} is no offset")))?;
+        let letter = Page::one(&self.broker.store, topic, offset).await?;
+        let replayed = self.replayer.replayed(topic, &[offset]);
+        Ok(as_json(&letter, replayed.first() == Some(&true)))
+    }
+
+    /// Sends dead letters again. What was begun is finished though the caller has gone: a record on
+    /// its way to the log would be looked for in vain.
+    async fn replay(&self, topic: &str, query: Option<&str>) -> Result<Value, DeadLettersError> {
+        let filter = Filter::parse(query)?;
+        let (replayer, topic) = (Arc::clone(&self.replayer), topic.to_owned());
+        let sending = tokio::spawn(async move { replayer.replay(&topic, &filter).await });
+        let told = sending
+            .await
+            .map_err(|error| DeadLettersError::Log(error.to_string()))??;
+        serde_json::to_value(told).map_err(|error| DeadLettersError::Log(error.to_string()))
+    }
+}
+
+fn answered(answer: Result<Value, DeadLettersError>) -> Answer {
+    match answer {
+        Ok(body) => respond_json(StatusCode::OK, &body),
+        Err(error) => {
+            let status = match &error {
+                DeadLettersError::NoTopic(_) | DeadLettersError::NoOffset(_) => {
+                    StatusCode::NOT_FOUND
+                }
+                DeadLettersError::Query(_) => StatusCode::BAD_REQUEST,
+                DeadLettersError::Log(_) => StatusCode::SERVICE_UNAVAILABLE,
+            };
+            problem(status, &error.to_string())
         }
     }
 }
