@@ -38,12 +38,44 @@ pub struct Misfit {
 /// Appends an Avro `int` or `long`: zigzag, then seven bits a byte, the lowest first.
 #[inline]
 pub(crate) fn put_long(row: &mut Vec<u8>, value: i64) {
-    let mut rest = ((value << 1) ^ (value >> 63)).cast_unsigned();
-    while rest >= 0x80 {
-        row.push(rest as u8 | 0x80);
-        rest >>= 7;
+    let zigzag = ((value << 1) ^ (value >> 63)).cast_unsigned();
+    if zigzag < 0x80 {
+        row.push(zigzag as u8);
+    } else if zigzag < 1 << 56 {
+        // All groups at once: eight bytes are written, and those that aren't needed taken back.
+        let bits = u64::BITS - zigzag.leading_zeros();
+        let bytes = bits.div_ceil(7);
+        let continued = CONTINUED & ((1 << (8 * (bytes - 1))) - 1);
+        let end = row.len() + bytes as usize;
+        row.extend_from_slice(&(spread(zigzag) | continued).to_le_bytes());
+        row.truncate(end);
+    } else {
+        let mut rest = zigzag;
+        while rest >= 0x80 {
+            row.push(rest as u8 | 0x80);
+            rest >>= 7;
+        }
+        row.push(rest as u8);
     }
-    row.push(rest as u8);
+}
+
+/// The bit of each byte that says that another one follows.
+pub(crate) const CONTINUED: u64 = 0x8080_8080_8080_8080;
+
+/// The 56 lowest bits, seven to each byte.
+#[inline]
+fn spread(bits: u64) -> u64 {
+    let fours = (bits & 0x0fff_ffff) | ((bits & 0x00ff_ffff_f000_0000) << 4);
+    let twos = (fours & 0x0000_3fff_0000_3fff) | ((fours & 0x0fff_c000_0fff_c000) << 2);
+    (twos & 0x007f_007f_007f_007f) | ((twos & 0x3f80_3f80_3f80_3f80) << 1)
+}
+
+/// The seven lowest bits of each byte, closed up: [`spread`] undone.
+#[inline]
+pub(crate) fn close_up(bytes: u64) -> u64 {
+    let twos = (bytes & 0x007f_007f_007f_007f) | ((bytes & 0x7f00_7f00_7f00_7f00) >> 1);
+    let fours = (twos & 0x0000_3fff_0000_3fff) | ((twos & 0x3fff_0000_3fff_0000) >> 2);
+    (fours & 0x0fff_ffff) | ((fours & 0x0fff_ffff_0000_0000) >> 4)
 }
 
 /// Appends an Avro `string` or `bytes`.
@@ -74,6 +106,32 @@ mod tests {
             let mut row = Vec::new();
             put_long(&mut row, value);
             assert_eq!(row, bytes, "{value}");
+        }
+    }
+
+    #[test]
+    fn longs_of_every_length_are_those_of_apache_avro() {
+        let edges = (0..64).flat_map(|bit| [(1_u64 << bit) - 1, 1 << bit, (1 << bit) + 1]);
+        for value in edges.map(u64::cast_signed) {
+            for value in [value, value.wrapping_neg()] {
+                let mut row = Vec::new();
+                put_long(&mut row, value);
+                let theirs = apache_avro::to_avro_datum(
+                    &apache_avro::Schema::Long,
+                    apache_avro::types::Value::Long(value),
+                );
+                assert_eq!(row, theirs.unwrap(), "{value}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_spread_is_closed_up_again() {
+        for bit in 0..56 {
+            for bits in [1 << bit, (1 << bit) - 1, 0x00a5_c396_1b7d_e842 >> bit] {
+                assert_eq!(close_up(spread(bits)), bits);
+                assert_eq!(close_up(spread(bits) | CONTINUED), bits);
+            }
         }
     }
 }

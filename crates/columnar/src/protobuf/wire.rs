@@ -3,6 +3,7 @@
 //! <https://protobuf.dev/programming-guides/encoding/>
 
 use super::fault::{Stop, fault};
+use crate::transcode::{CONTINUED, close_up};
 
 /// The wire types, as the lowest three bits of a tag have them.
 pub(super) const VARINT: u32 = 0;
@@ -44,6 +45,16 @@ impl<'a> Wire<'a> {
     fn long_varint(&mut self) -> Result<u64, Stop> {
         let mut value = 0;
         let bytes = self.bytes.get(self.at..).unwrap_or_default();
+        if let Some(word) = bytes.first_chunk() {
+            let word = u64::from_le_bytes(*word);
+            let ends = !word & CONTINUED;
+            if ends != 0 {
+                // Up to the first byte that isn't continued, all at once.
+                let last = ends.trailing_zeros();
+                self.at += last as usize / 8 + 1;
+                return Ok(close_up(word & (u64::MAX >> (63 - last))));
+            }
+        }
         for (i, &byte) in bytes.iter().take(10).enumerate() {
             value |= u64::from(byte & 0x7f) << (7 * i);
             if byte < 0x80 {

@@ -552,6 +552,11 @@ fn writable(value: &Value) -> bool {
                 "google.protobuf.Timestamp" | "google.protobuf.Duration" => {
                     held(message, &mut Vec::new()).is_some()
                 }
+                // Of what isn't a number, `prost-reflect` says null in these.
+                "google.protobuf.Value" => is_finite(message, "number_value"),
+                "google.protobuf.FloatValue" | "google.protobuf.DoubleValue" => {
+                    is_finite(message, "value")
+                }
                 // Of unknown types, or of none.
                 "google.protobuf.Any" => false,
                 _ => true,
@@ -578,6 +583,15 @@ fn writable(value: &Value) -> bool {
         // Minus zero isn't the default, but `prost-reflect` leaves it out.
         Value::F32(v) => v.to_bits() != 1 << 31,
         Value::F64(v) => v.to_bits() != 1 << 63,
+        _ => true,
+    }
+}
+
+/// Whether a field is no number, or a finite one.
+fn is_finite(message: &DynamicMessage, field: &str) -> bool {
+    match message.get_field_by_name(field).as_deref() {
+        Some(Value::F32(number)) => number.is_finite(),
+        Some(Value::F64(number)) => number.is_finite(),
         _ => true,
     }
 }
