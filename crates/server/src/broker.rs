@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use fletch_store::{NewTopic, Store, StoreError, Topic};
+use fletch_table::Tables;
 use fletch_wire::{Limits, Str, Uuid};
 use tokio::sync::Mutex;
 
@@ -28,6 +29,8 @@ const REQUEST_VECTORS_BYTES_MAX: usize = 16 << 20;
 pub(crate) struct Broker {
     pub(crate) config: Config,
     pub(crate) store: Store,
+    /// The topics' tables, if there are any: they know which records they could read.
+    pub(crate) tables: Option<Tables>,
     /// The consumer groups.
     pub(crate) groups: Arc<Coordinator>,
     pub(crate) metrics: Metrics,
@@ -78,7 +81,13 @@ pub(crate) enum CreateError {
 }
 
 impl Broker {
-    pub(crate) fn new(config: Config, store: Store, groups: Arc<Coordinator>, port: u16) -> Self {
+    pub(crate) fn new(
+        config: Config,
+        store: Store,
+        tables: Option<Tables>,
+        groups: Arc<Coordinator>,
+        port: u16,
+    ) -> Self {
         Self {
             limits: Limits {
                 frame_bytes_max: usize::try_from(config.kafka.request_bytes_max)
@@ -95,6 +104,7 @@ impl Broker {
             metrics: Metrics::new(),
             config,
             store,
+            tables,
             groups,
             port,
             changing: Mutex::new(()),

@@ -116,7 +116,13 @@ impl Server {
         let port = kafka.as_ref().map_or(config.kafka.port, Listener::port);
         let (coordinator, keeper) = Coordinator::restore(&store, &config).await?;
         let groups = Part::of(|stop| keeper.keep(stop));
-        let broker = Arc::new(Broker::new(config, store.clone(), coordinator, port));
+        let broker = Arc::new(Broker::new(
+            config,
+            store.clone(),
+            tables.clone(),
+            coordinator,
+            port,
+        ));
         let admin = Arc::new(Admin {
             broker: Arc::clone(&broker),
             recorder,

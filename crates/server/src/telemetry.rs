@@ -263,6 +263,18 @@ pub const METRICS: &[Metric] = &[
         &["topic", "reason"],
         "Records that no row could be made of, by reason; they are in `<topic>.dead-letters`.",
     ),
+    metric(
+        "kafka_raw_records",
+        MetricKind::Counter,
+        &["topic", "reason"],
+        "Values and keys that couldn't be read, by reason, of topics that keep such records as rows.",
+    ),
+    metric(
+        "kafka_table_waits_for_registry",
+        MetricKind::Gauge,
+        &["topic"],
+        "1 while records wait for a schema registry that doesn't answer, or 0.",
+    ),
 ];
 
 const fn metric(

@@ -89,6 +89,8 @@ topic_configs! {
         "What the keys are, for a column kafka_key_value of their type. none: bytes only.";
     "fletch.key.format.subject" "fletch.key.format.subject" String "" Allowed::Any,
         "The subject whose latest schema keys without an id are written with; fletch.key.format says its language.";
+    "fletch.on_invalid" "fletch.on_invalid" String "dead_letter" Allowed::OneOf(settings::OUTCOMES),
+        "What becomes of a record that can't be read: dead_letter, raw (a row with its bytes), or reject (its producer is told).";
     "fletch.table" "fletch.table" Boolean "true" Allowed::Switch,
         "Whether the topic has a table.";
     "flush.messages" "log.flush.interval.messages" Long "9223372036854775807" Allowed::From(1),
@@ -208,6 +210,8 @@ pub(crate) struct TopicSettings {
     pub(crate) timestamp_after_ms_max: i64,
     /// Replicas that acks=all asks for.
     pub(crate) in_sync_replicas_min: i64,
+    /// Whether batches with records that can't be read are refused.
+    pub(crate) refuses_invalid: bool,
 }
 
 impl TopicSettings {
@@ -232,6 +236,10 @@ impl TopicSettings {
             timestamp_before_ms_max: number(TIMESTAMP_BEFORE).unwrap_or(i64::MAX),
             timestamp_after_ms_max: number(TIMESTAMP_AFTER).unwrap_or(TIMESTAMP_AFTER_MS_DEFAULT),
             in_sync_replicas_min: number(IN_SYNC_REPLICAS).unwrap_or(1),
+            refuses_invalid: topic
+                .configs
+                .get(settings::ON_INVALID)
+                .is_some_and(|value| value == "reject"),
         }
     }
 }

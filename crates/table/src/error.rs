@@ -89,6 +89,9 @@ pub enum TableError {
     /// No such topic, or it has no table.
     #[error("topic {0} has no table")]
     UnknownTopic(String),
+    /// What a record was written with can't be found out, for the schema registry doesn't answer.
+    #[error("the schema registry does not answer")]
+    NoRegistry,
     /// The tables are being shut down.
     #[error("the tables are shut down")]
     Closed,

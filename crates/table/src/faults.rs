@@ -29,18 +29,42 @@ pub enum Step {
 /// Called at every [`Step`]; an error ends the work there.
 pub type Hook = Arc<dyn Fn(&str, Step) -> bool + Send + Sync>;
 
-/// The hook of a configuration, or none.
+/// Shown every value before it is decoded; it may panic, as a faulty decoder would.
+pub type Look = Arc<dyn Fn(&[u8]) + Send + Sync>;
+
+/// The hooks of a configuration, or none.
 #[derive(Clone, Default)]
-pub struct Faults(Option<Hook>);
+pub struct Faults {
+    hook: Option<Hook>,
+    look: Option<Look>,
+}
 
 impl Faults {
     /// Fails each step for which `hook(table, step)` is true.
     pub fn new(hook: Hook) -> Self {
-        Self(Some(hook))
+        Self {
+            hook: Some(hook),
+            look: None,
+        }
+    }
+
+    /// Shows each value to `look`.
+    pub fn looking(look: Look) -> Self {
+        Self {
+            hook: None,
+            look: Some(look),
+        }
+    }
+
+    #[inline]
+    pub(crate) fn look_at(&self, value: &[u8]) {
+        if let Some(look) = &self.look {
+            look(value);
+        }
     }
 
     pub(crate) fn at(&self, table: &str, step: Step) -> Result<(), TableError> {
-        match &self.0 {
+        match &self.hook {
             Some(hook) if hook(table, step) => Err(TableError::Injected(step)),
             _ => Ok(()),
         }
@@ -49,7 +73,7 @@ impl Faults {
 
 impl std::fmt::Debug for Faults {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(if self.0.is_some() {
+        f.write_str(if self.hook.is_some() || self.look.is_some() {
             "Faults(hooked)"
         } else {
             "Faults(none)"

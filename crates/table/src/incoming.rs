@@ -243,6 +243,7 @@ impl Incoming {
                     inputs.push(Input {
                         partition,
                         from: next,
+                        until: i64::MAX,
                         batches,
                     });
                     if after < until {

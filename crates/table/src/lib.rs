@@ -22,13 +22,15 @@
 //!
 //! `kafka_conversion_duration_seconds`, `kafka_batch_size`, `kafka_table_commits`,
 //! `kafka_table_records`, `kafka_table_commit_duration_seconds`, `kafka_table_files`,
-//! `kafka_table_files_merged`, `kafka_table_lag_records`, `kafka_table_lag_seconds`, by `topic` where
-//! that makes sense, and `kafka_dead_letters` by `topic` and `reason`.
+//! `kafka_table_files_merged`, `kafka_table_lag_records`, `kafka_table_lag_seconds`,
+//! `kafka_table_waits_for_registry`, by `topic` where
+//! that makes sense, `kafka_dead_letters` and `kafka_raw_records` by `topic` and `reason`.
 
 #![forbid(unsafe_code)]
 
 mod adapter;
 mod catalog;
+mod check;
 mod commit;
 mod compaction;
 mod config;
@@ -59,6 +61,7 @@ mod status;
 mod tables;
 mod worker;
 
+pub use check::Invalid;
 pub use config::TableConfig;
 pub use error::TableError;
 pub use format::Format;

@@ -38,9 +38,12 @@ pub const KEY_VALUE: &str = "kafka_key_value";
 pub const KEY_VALUE_TEXT: &str = "kafka_key_value_text";
 /// Keys found to be bytes where [`KEY_VALUE`] is something else.
 pub const KEY_VALUE_BYTES: &str = "kafka_key_value_bytes";
+/// `binary`: a value that can't be read, byte for byte, in the tables of topics that keep those;
+/// null for the others.
+pub const RAW: &str = "kafka_raw";
 
 /// All of them. The first seven are in every table, in this order.
-pub const ALL: [&str; 10] = [
+pub const ALL: [&str; 11] = [
     PARTITION,
     OFFSET,
     TIMESTAMP,
@@ -51,6 +54,7 @@ pub const ALL: [&str; 10] = [
     KEY_VALUE,
     KEY_VALUE_TEXT,
     KEY_VALUE_BYTES,
+    RAW,
 ];
 
 /// The columns of every table, as Arrow fields.
@@ -71,6 +75,11 @@ pub(crate) fn fields() -> &'static Fields {
         ])
     });
     &FIELDS
+}
+
+/// [`RAW`] as an Arrow field.
+pub(crate) fn raw_field() -> Arc<Field> {
+    Arc::new(Field::new(RAW, DataType::Binary, true))
 }
 
 /// The element of [`HEADERS`].

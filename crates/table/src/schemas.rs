@@ -53,6 +53,8 @@ pub(crate) struct Schemas {
     unknown: HashMap<Named, Instant>,
     /// When a schema was last found to be unknown that was worth waiting for.
     waiting_since: Option<Instant>,
+    /// Why the registry gave no answer, if it gave none to the last question.
+    trouble: Option<String>,
 }
 
 impl Schemas {
@@ -74,7 +76,13 @@ impl Schemas {
             asked: HashMap::new(),
             unknown: HashMap::new(),
             waiting_since: None,
+            trouble: None,
         }
+    }
+
+    /// Why the registry gave no answer to the last question, if it gave none.
+    pub(crate) fn trouble(&self) -> Option<&str> {
+        self.trouble.as_deref()
     }
 
     /// Asks for a schema, unless it is being asked for.
@@ -160,6 +168,10 @@ impl Schemas {
         answer: Result<Arc<SchemaText>, SchemaSourceError>,
     ) -> Answer {
         let now = Instant::now();
+        self.trouble = match &answer {
+            Err(SchemaSourceError::Unavailable(why)) => Some(why.clone()),
+            _ => None,
+        };
         let tries = self.asked.get(&named).copied().unwrap_or(0);
         let error = match answer {
             Ok(text) => {

@@ -15,6 +15,12 @@ pub const KEY_FORMAT: &str = "fletch.key.format";
 /// Topic config: the subject whose latest schema keys without a frame are written with.
 pub const KEY_FORMAT_SUBJECT: &str = "fletch.key.format.subject";
 
+/// Topic config: what becomes of a record that can't be read: `dead_letter` (the default), `raw` or
+/// `reject`.
+pub const ON_INVALID: &str = "fletch.on_invalid";
+
+/// What [`ON_INVALID`] may be.
+pub const OUTCOMES: &[&str] = &["dead_letter", "raw", "reject"];
 /// Every format that values may be pinned to, and `auto`.
 pub const FORMATS: &[&str] = &[
     "auto",
@@ -46,6 +52,21 @@ pub struct TopicSettings {
     pub value: PayloadSettings,
     /// How its keys are read, beyond being kept as bytes; not at all if none.
     pub key: Option<PayloadSettings>,
+    /// What becomes of records that can't be read.
+    pub on_invalid: OnInvalid,
+}
+
+/// What becomes of a record that can't be read.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum OnInvalid {
+    /// It goes to the topic's dead letters.
+    #[default]
+    DeadLetter,
+    /// It is a row without values, which has the value's bytes in
+    /// [`kafka_raw`](crate::lineage::RAW). A key that can't be read is null where its type would be.
+    Raw,
+    /// Its producer is told; nothing of its batch is stored.
+    Reject,
 }
 
 /// How payloads are read.
@@ -63,6 +84,7 @@ impl Default for TopicSettings {
             table: true,
             value: PayloadSettings::default(),
             key: None,
+            on_invalid: OnInvalid::default(),
         }
     }
 }
@@ -83,6 +105,14 @@ impl TopicSettings {
                 (KEY_FORMAT, get(KEY_FORMAT).or(Some("none"))),
                 (KEY_FORMAT_SUBJECT, get(KEY_FORMAT_SUBJECT)),
             )?,
+            on_invalid: match get(ON_INVALID) {
+                None | Some("dead_letter") => OnInvalid::DeadLetter,
+                Some("raw") => OnInvalid::Raw,
+                Some("reject") => OnInvalid::Reject,
+                Some(other) => {
+                    return Err(format!("{ON_INVALID} is {other:?}, which is no outcome"));
+                }
+            },
         })
     }
 }
@@ -156,7 +186,11 @@ mod tests {
 
     #[test]
     fn every_word_is_taken_and_no_other() {
-        for (words, name) in [(FORMATS, FORMAT), (KEY_FORMATS, KEY_FORMAT)] {
+        for (words, name) in [
+            (FORMATS, FORMAT),
+            (KEY_FORMATS, KEY_FORMAT),
+            (OUTCOMES, ON_INVALID),
+        ] {
             for word in words {
                 parse(&[(name, word)]).unwrap();
             }

@@ -8,6 +8,7 @@ use fletch_store::{Store, Topic};
 use tokio::sync::{Notify, watch};
 use uuid::Uuid;
 
+use crate::convert::TableSchemas;
 use crate::offsets::Offsets;
 
 /// Least time between two samples of a topic's end: the resolution of the lag in milliseconds.
@@ -33,6 +34,9 @@ pub struct TopicStatus {
     pub dead_letters: u64,
     /// Why the topic doesn't get on, if it doesn't: the last error, until a commit succeeds.
     pub error: Option<String>,
+    /// Why the schema registry doesn't answer, while records wait for that. They are in the log, and
+    /// the table catches up.
+    pub registry: Option<String>,
 }
 
 /// Shared by a topic's worker and those who watch it.
@@ -46,6 +50,8 @@ pub(crate) struct TopicState {
     pub hurry: Notify,
     /// The worker is to end.
     pub stop: watch::Sender<Stop>,
+    /// The schemas of the table's columns, as its worker has them.
+    schemas: Mutex<TableSchemas>,
     inner: Mutex<Inner>,
 }
 
@@ -66,6 +72,7 @@ struct Inner {
     commits: u64,
     dead_letters: u64,
     error: Option<String>,
+    registry: Option<String>,
     /// When the topic's end was seen at which sum of offsets, as far as not committed.
     seen: VecDeque<(Instant, i64)>,
 }
@@ -78,8 +85,21 @@ impl TopicState {
             committed: watch::Sender::new(None),
             hurry: Notify::new(),
             stop: watch::Sender::new(Stop::No),
+            schemas: Mutex::default(),
             inner: Mutex::default(),
         }
+    }
+
+    /// The schemas of the table's columns, as far as known.
+    pub(crate) fn schemas(&self) -> TableSchemas {
+        let schemas = self.schemas.lock();
+        schemas.unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// The table's columns have these schemas now.
+    pub(crate) fn has(&self, tables: TableSchemas) {
+        let mut schemas = self.schemas.lock().unwrap_or_else(PoisonError::into_inner);
+        *schemas = tables;
     }
 
     fn inner(&self) -> MutexGuard<'_, Inner> {
@@ -129,6 +149,11 @@ impl TopicState {
         self.inner().error = Some(error.to_string());
     }
 
+    /// Records wait for a registry that doesn't answer, for this reason; or they don't.
+    pub(crate) fn registry(&self, trouble: Option<&str>) {
+        self.inner().registry = trouble.map(str::to_owned);
+    }
+
     /// How the topic stands, by what the store and the table say now.
     pub(crate) fn status(&self, store: &Store) -> TopicStatus {
         let partitions = store
@@ -159,6 +184,7 @@ impl TopicState {
             commits: inner.commits,
             dead_letters: inner.dead_letters,
             error: inner.error.clone(),
+            registry: inner.registry.clone(),
         }
     }
 }

@@ -5,11 +5,13 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use fletch_store::{Store, Topic};
+use fletch_wire::records::Records;
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinHandle;
 use uuid::Uuid;
 
 use crate::catalog::Catalog;
+use crate::check::{Checkers, Invalid};
 use crate::dead_letter::{self, is_dead_letter_topic};
 use crate::settings::TopicSettings;
 use crate::source::SchemaSource;
@@ -39,6 +41,7 @@ pub struct Tables {
 struct Inner {
     house: Arc<House>,
     workers: Mutex<HashMap<Uuid, Worker>>,
+    checkers: Checkers,
     closing: watch::Sender<bool>,
     supervisor: Mutex<Option<JoinHandle<()>>>,
 }
@@ -85,6 +88,7 @@ impl Tables {
         let inner = Arc::new(Inner {
             house: Arc::new(house),
             workers: Mutex::default(),
+            checkers: Checkers::default(),
             closing: watch::Sender::new(false),
             supervisor: Mutex::default(),
         });
@@ -155,6 +159,27 @@ impl Tables {
                 return Err(TableError::Closed);
             }
         }
+    }
+
+    /// Looks at a batch that is about to be appended: which of its records can't be read, if the topic
+    /// refuses such records.
+    ///
+    /// A record that needs columns which the table hasn't got yet can be read; one whose schema the
+    /// registry doesn't know can't, once that was waited for.
+    ///
+    /// # Errors
+    ///
+    /// [`TableError::NoRegistry`] if the registry has to be asked and doesn't answer in time.
+    pub async fn check(&self, topic: &Topic, records: Records) -> Result<Vec<Invalid>, TableError> {
+        let inner = &self.inner;
+        let state = lock(&inner.workers)
+            .get(&topic.id)
+            .map(|worker| worker.state.clone());
+        let tables = state.map(|state| state.schemas()).unwrap_or_default();
+        inner
+            .checkers
+            .check(&inner.house, topic, tables, records)
+            .await
     }
 
     /// How each topic stands, by name.
@@ -266,6 +291,8 @@ impl Inner {
         self.release_tableless();
         for status in self.status() {
             let labels = [("topic", status.topic)];
+            let waits = f64::from(u8::from(status.registry.is_some()));
+            metrics::gauge!("kafka_table_waits_for_registry", &labels).set(waits);
             metrics::gauge!("kafka_table_lag_records", &labels).set(status.lag_records as f64);
             metrics::gauge!("kafka_table_lag_seconds", &labels).set(status.lag_ms as f64 / 1000.0);
             metrics::gauge!("kafka_table_files", &labels).set(status.files as f64);

@@ -126,6 +126,8 @@ struct Cycle {
     done: Vec<DataFile>,
     dead: Vec<DeadLetter>,
     dead_bytes: usize,
+    /// Records that are rows although they can't be read, by reason.
+    raw: HashMap<&'static str, u64>,
     records: u64,
 }
 
@@ -151,7 +153,14 @@ impl Session {
             house.config.schema_retry_max,
             &settings,
         );
-        let converter = Converter::new(&settings, tables, house.config.batch_records_max)?;
+        let converter = Converter::new(
+            &settings,
+            tables,
+            house.config.batch_records_max,
+            house.config.faults.clone(),
+        )?;
+        state.has(converter.tables());
+        state.registry(None);
         state.opened(position.offsets.clone(), files);
         let mut session = Self {
             house: house.clone(),
@@ -321,7 +330,7 @@ impl Session {
     async fn convert(&mut self, inputs: Vec<Input>) -> Result<Output, TableError> {
         let mut converter = self.converter.take().ok_or(TableError::Closed)?;
         let (converter, output) = tokio::task::spawn_blocking(move || {
-            let output = converter.convert(inputs);
+            let output = converter.convert(&inputs);
             (converter, output)
         })
         .await
@@ -343,6 +352,9 @@ impl Session {
         }
         cycle.dead_bytes += output.dead.iter().map(DeadLetter::bytes).sum::<usize>();
         cycle.dead.extend(output.dead);
+        for (reason, count) in output.raw {
+            *cycle.raw.entry(reason).or_default() += count;
+        }
         if !output.rows.is_empty() {
             if cycle.files.is_none() {
                 cycle.files = Some(self.new_files().await?);
@@ -373,6 +385,7 @@ impl Session {
 
     /// A schema's answer came: records that waited for it go on.
     fn learn(&mut self, answer: Answer) {
+        self.state.registry(self.schemas.trouble());
         let Answer::Is(named, text) = answer else {
             return;
         };
@@ -414,7 +427,10 @@ impl Session {
         if let Some(files) = cycle.files.take() {
             cycle.done.extend(files.finish().await?);
         }
-        self.converter()?.grow(role)
+        self.converter()?.grow(role)?;
+        let tables = self.converter()?.tables();
+        self.state.has(tables);
+        Ok(())
     }
 
     fn payloads(&mut self, role: Role) -> Option<&mut Payloads> {
@@ -578,9 +594,12 @@ impl Commit {
         metrics::counter!("kafka_table_commits", &labels).increment(1);
         metrics::counter!("kafka_table_records", &labels).increment(self.cycle.records);
         metrics::histogram!("kafka_table_commit_duration_seconds").record(started.elapsed());
+        let labels = |reason: &str| [("topic", name.to_owned()), ("reason", reason.to_owned())];
         for (reason, count) in reasons {
-            let labels = [("topic", name.to_owned()), ("reason", reason.to_owned())];
-            metrics::counter!("kafka_dead_letters", &labels).increment(count);
+            metrics::counter!("kafka_dead_letters", &labels(reason)).increment(count);
+        }
+        for (reason, count) in self.cycle.raw {
+            metrics::counter!("kafka_raw_records", &labels(reason)).increment(count);
         }
         tracing::debug!(
             topic = name,

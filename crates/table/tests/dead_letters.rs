@@ -173,12 +173,14 @@ async fn a_registry_out_of_reach_holds_records_back_but_loses_none() {
     assert_eq!(places(&server.rows("events").await), expected);
     let status = &server.tables.status()[0];
     assert_eq!(status.lag_records, 2);
+    assert_eq!(status.registry.as_deref(), Some("it is away"));
     assert!(status.lag_ms >= 500, "{status:?}");
     server.registry.away.store(false, Ordering::SeqCst);
     server.tables.flush("events").await.unwrap();
     let mut expected = all(0, 0..13);
     expected.extend(all(1, 0..10));
     assert_eq!(places(&server.rows("events").await), expected);
+    assert_eq!(server.tables.status()[0].registry, None);
     assert!(server.records("events.dead-letters").await.is_empty());
 }
 

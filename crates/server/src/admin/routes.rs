@@ -102,6 +102,9 @@ impl Admin {
         let troubled = tables
             .iter()
             .filter_map(|table| Some((&table.topic, table.error.as_ref()?)));
+        let waiting = tables
+            .iter()
+            .filter_map(|table| Some((&table.topic, table.registry.as_ref()?)));
         let body = json!({
             "status": if ready { "ready" } else if stopping { "stopping" } else { "failed" },
             "log": failure.unwrap_or_else(|| "ok".to_owned()),
@@ -111,6 +114,7 @@ impl Admin {
                 "lag_records": tables.iter().map(|table| table.lag_records).sum::<u64>(),
                 "lag_ms": tables.iter().map(|table| table.lag_ms).max().unwrap_or(0),
                 "errors": troubled.map(|(topic, error)| json!({"topic": topic, "error": error})).collect::<Vec<_>>(),
+                "wait_for_registry": waiting.map(|(topic, why)| json!({"topic": topic, "why": why})).collect::<Vec<_>>(),
             },
         });
         respond_json(status, &body)
@@ -232,6 +236,7 @@ fn table(status: &TopicStatus) -> Value {
         "commits": status.commits,
         "dead_letters": status.dead_letters,
         "error": status.error,
+        "waits_for_registry": status.registry,
     })
 }
 

@@ -3,11 +3,12 @@
 use std::sync::Arc;
 
 use fletch_store::{AppendError, Ticket, Topic};
+use fletch_table::TableError;
 use fletch_wire::messages::produce::{
     BatchIndexAndErrorMessage, PartitionProduceData, PartitionProduceResponse, TopicProduceResponse,
 };
 use fletch_wire::messages::{ProduceRequest, ProduceResponse};
-use fletch_wire::records::{Admitted, Batch, Compression, admit, magic};
+use fletch_wire::records::{Admitted, Batch, Compression, Records, admit, magic};
 use fletch_wire::{Error as WireError, ErrorCode, Payload, Str};
 use tracing::error;
 
@@ -21,6 +22,8 @@ const ACKS_ALL: i16 = -1;
 
 /// The first version that carries batches of format 2, and of those exactly one a partition.
 const ONE_BATCH: i16 = 3;
+/// Records of one batch that are told of each: an answer has to stay small.
+const INVALID_TOLD_MAX: usize = 1000;
 /// The first version whose clients know zstd.
 const ZSTD: i16 = 7;
 
@@ -52,8 +55,9 @@ struct Size {
 struct Refusal {
     error: ErrorCode,
     message: Option<Str>,
-    /// The record that is to blame, if one is.
-    record: Option<i32>,
+    /// The records that are to blame, if some are, and what is wrong with each where that isn't the
+    /// message.
+    records: Vec<(i32, Option<Str>)>,
 }
 
 impl From<ErrorCode> for Refusal {
@@ -61,7 +65,7 @@ impl From<ErrorCode> for Refusal {
         Self {
             error,
             message: Some(Str::from_static(error.message())),
-            record: None,
+            records: Vec::new(),
         }
     }
 }
@@ -71,7 +75,7 @@ impl Refusal {
         Self {
             error,
             message: Some(message.to_string().into()),
-            record: None,
+            records: Vec::new(),
         }
     }
 }
@@ -131,8 +135,13 @@ async fn submit_partition(
     // The log keeps recent batches, and with each the request that it is a slice of.
     let request_bytes = payload.len().max(context.frame_bytes);
     let batches = check(context, &settings, payload)?;
+    if settings.refuses_invalid {
+        for (_, _, records) in &batches {
+            check_readable(context, topic, records).await?;
+        }
+    }
     let mut appending = Vec::with_capacity(batches.len());
-    for (batch, size) in batches {
+    for (batch, size, _) in batches {
         // Until the batch has its place in the log, its transaction can't end.
         let _submitting = match batch.attributes.is_transactional() {
             true => {
@@ -163,7 +172,7 @@ fn check(
     context: &Context<'_>,
     settings: &TopicSettings,
     payload: Payload,
-) -> Result<Vec<(Batch, Size)>, Refusal> {
+) -> Result<Vec<(Batch, Size, Records)>, Refusal> {
     let payload = payload.to_bytes();
     let version = context.version();
     if version >= ONE_BATCH && magic(&payload).is_some_and(|magic| magic < 2) {
@@ -189,7 +198,10 @@ fn check(
     let now_ms = now_ms();
     admitted
         .into_iter()
-        .map(|admitted| check_batch(version, settings, now_ms, &admitted))
+        .map(|admitted| {
+            let (batch, size) = check_batch(version, settings, now_ms, &admitted)?;
+            Ok((batch, size, admitted.records))
+        })
         .collect()
 }
 
@@ -228,6 +240,49 @@ fn check_batch(
     Ok((batch.clone(), size))
 }
 
+/// Whether the topic's table could read every record.
+async fn check_readable(
+    context: &Context<'_>,
+    topic: &Topic,
+    records: &Records,
+) -> Result<(), Refusal> {
+    let Some(tables) = &context.broker.tables else {
+        return Ok(());
+    };
+    let invalid = match tables.check(topic, records.clone()).await {
+        Ok(invalid) => invalid,
+        // The producer may try again; by then the registry may answer.
+        Err(problem @ TableError::NoRegistry) => {
+            return Err(Refusal::new(ErrorCode::REQUEST_TIMED_OUT, problem));
+        }
+        Err(problem) => {
+            error!(topic = %topic.name, error = %problem, "a batch can't be checked");
+            return Err(Refusal::new(ErrorCode::UNKNOWN_SERVER_ERROR, problem));
+        }
+    };
+    let Some(first) = invalid.first() else {
+        return Ok(());
+    };
+    let message = match invalid.len() {
+        1 => format!("Record {}: {}", first.record, first.message),
+        more => format!(
+            "{more} records can't be read, the first of them record {}: {}",
+            first.record, first.message
+        ),
+    };
+    let records = invalid
+        .into_iter()
+        .take(INVALID_TOLD_MAX)
+        .filter_map(|invalid| {
+            let index = i32::try_from(invalid.record).ok()?;
+            Some((index, Some(invalid.message.into())))
+        });
+    Err(Refusal {
+        records: records.collect(),
+        ..Refusal::new(ErrorCode::INVALID_RECORD, message)
+    })
+}
+
 /// Whether every producer's timestamp is near enough to the clock.
 fn check_timestamps(
     settings: &TopicSettings,
@@ -251,7 +306,7 @@ fn check_timestamps(
             );
             let record = i32::try_from(index).ok();
             return Err(Refusal {
-                record,
+                records: record.map(|index| (index, None)).into_iter().collect(),
                 ..Refusal::new(ErrorCode::INVALID_TIMESTAMP, message)
             });
         }
@@ -273,7 +328,7 @@ fn wire_refusal(fault: &WireError) -> Refusal {
         _ => None,
     };
     Refusal {
-        record,
+        records: record.map(|index| (index, None)).into_iter().collect(),
         ..Refusal::new(fault.code(), fault)
     }
 }
@@ -375,15 +430,15 @@ impl Appending {
 
 impl From<Refusal> for PartitionProduceResponse {
     fn from(refusal: Refusal) -> Self {
-        let record = |batch_index| BatchIndexAndErrorMessage {
+        let record = |(batch_index, words): (i32, Option<Str>)| BatchIndexAndErrorMessage {
             batch_index,
-            batch_index_error_message: refusal.message.clone(),
+            batch_index_error_message: words.or_else(|| refusal.message.clone()),
             ..Default::default()
         };
         Self {
             error_code: refusal.error,
             base_offset: -1,
-            record_errors: refusal.record.into_iter().map(record).collect(),
+            record_errors: refusal.records.into_iter().map(record).collect(),
             error_message: refusal.message.clone(),
             ..Default::default()
         }

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Instant;
 
-use arrow_array::{ArrayRef, BooleanArray, RecordBatch};
+use arrow_array::{ArrayRef, BinaryArray, BooleanArray, RecordBatch};
 use arrow_schema::{Field, Fields};
 use arrow_select::filter::filter;
 use fletch_columnar::{Reason as Why, Row, RowError};
@@ -22,7 +22,17 @@ pub(super) struct Batch<'r> {
     pub(super) values: &'r [Row<'r>],
     /// Of a topic whose keys are read; as many.
     pub(super) keys: Option<&'r [Row<'r>]>,
+    /// Of a topic that keeps what can't be read.
+    pub(super) raw: Option<Raw<'r>>,
     pub(super) lineage: &'r [ArrayRef],
+}
+
+/// Values as they were sent, of rows that may turn out to be nothing else.
+#[derive(Clone, Copy)]
+pub(super) struct Raw<'r> {
+    pub(super) payloads: &'r [Option<&'r [u8]>],
+    /// Which of them can't be read.
+    pub(super) refused: &'r [bool],
 }
 
 /// Columns as decoded: of the good rows only, and what is wrong with the others.
@@ -64,7 +74,10 @@ impl Converter {
         }
         let columns = if values.errors.is_empty() && keys.errors.is_empty() {
             let decoded = values.columns.into_iter().chain(keys.columns);
-            decoded.chain(batch.lineage.iter().cloned()).collect()
+            let decoded = decoded.chain(batch.lineage.iter().cloned());
+            decoded.chain(batch.raw.map(Raw::column)).collect()
+        } else if let Some(raw) = batch.raw {
+            return self.keep_raw(batch, raw, (&values.errors, &keys.errors), window, output);
         } else {
             self.without_bad(batch, values, keys, window, output)?
         };
@@ -85,9 +98,44 @@ impl Converter {
         let part = Batch {
             values: slice(batch.values),
             keys: batch.keys.map(slice),
+            raw: batch.raw.map(|raw| Raw {
+                payloads: raw.payloads.get(from..until).unwrap_or_default(),
+                refused: raw.refused.get(from..until).unwrap_or_default(),
+            }),
             lineage: &[],
         };
         (part, lineage.collect())
+    }
+
+    /// Decodes again with nulls in the place of what doesn't fit, which is kept as it is.
+    fn keep_raw(
+        &mut self,
+        batch: Batch<'_>,
+        raw: Raw<'_>,
+        (values, keys): (&[RowError], &[RowError]),
+        window: &Window,
+        output: &mut Output,
+    ) -> Result<(), TableError> {
+        let mut refused = raw.refused.to_vec();
+        for error in values {
+            if let Some(refused) = refused.get_mut(error.row) {
+                *refused = true;
+            }
+        }
+        *output.raw.entry(Reason::InvalidValue.as_str()).or_default() +=
+            (values.len() + keys.len()) as u64;
+        let values = emptied(batch.values, values);
+        let keys = batch.keys.map(|rows| emptied(rows, keys));
+        let again = Batch {
+            values: &values,
+            keys: keys.as_deref(),
+            raw: Some(Raw {
+                refused: &refused,
+                ..raw
+            }),
+            lineage: batch.lineage,
+        };
+        self.decode(again, window, output)
     }
 
     /// The columns of the rows that are good in every group; the others become dead letters.
@@ -149,6 +197,26 @@ impl Converter {
     }
 }
 
+impl Raw<'_> {
+    /// The payloads that can't be read, and nulls.
+    fn column(self) -> ArrayRef {
+        let kept = self.payloads.iter().zip(self.refused);
+        let kept = kept.map(|(payload, refused)| payload.filter(|_| *refused));
+        Arc::new(BinaryArray::from_iter(kept))
+    }
+}
+
+/// The rows, with nulls in the place of those that don't fit.
+fn emptied<'r>(rows: &[Row<'r>], errors: &[RowError]) -> Vec<Row<'r>> {
+    let mut rows = rows.to_vec();
+    for error in errors {
+        if let Some(row) = rows.get_mut(error.row) {
+            row.body = None;
+        }
+    }
+    rows
+}
+
 fn decoded(payloads: &mut Payloads, rows: &[Row<'_>]) -> Decoded {
     match payloads.decoder() {
         None => Decoded {
@@ -186,15 +254,14 @@ fn fault(role: Role, payloads: Option<&Payloads>, row: &Row<'_>, error: &RowErro
 }
 
 /// The columns of rows: those of the values and of the keys, under the names they have in a
-/// table, and the lineage.
-pub(crate) fn columns(values: &Fields, keys: &Fields) -> Fields {
+/// table, the lineage, and what is kept raw, if the topic keeps that.
+pub(super) fn columns(values: &Fields, keys: &Fields, raw: bool) -> Fields {
     let renamed = values.iter().map(|field| {
         let name = lineage::column_name(field.name());
         Arc::new(Field::clone(field).with_name(name))
     });
     let keys = keys.iter().cloned();
-    renamed
-        .chain(keys)
-        .chain(lineage::fields().iter().cloned())
-        .collect()
+    let lineage = lineage::fields().iter().cloned();
+    let raw = raw.then(lineage::raw_field);
+    renamed.chain(keys).chain(lineage).chain(raw).collect()
 }

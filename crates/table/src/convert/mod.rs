@@ -1,11 +1,15 @@
 //! Batches of the log to record batches of the table.
 
+mod aliases;
 mod decode;
 pub(crate) mod detect;
+mod guard;
+mod json;
 pub(crate) mod payloads;
 mod plain;
 mod rows;
 mod window;
+mod writers;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -15,28 +19,31 @@ use arrow_schema::{Fields, SchemaRef};
 use fletch_columnar::avro::Schema;
 use fletch_store::StoredBatch;
 use fletch_wire::Limits;
-use fletch_wire::records::Record;
+use fletch_wire::records::{Record, Records};
 
-use self::decode::Batch;
+use self::decode::{Batch, Raw};
 use self::detect::Role;
 use self::payloads::{Payloads, Read, Unfit, Want, refusal};
 use self::rows::Rows;
 use self::window::{Piece, Window, letter};
 use crate::TableError;
 use crate::dead_letter::{DeadLetter, Reason};
+use crate::faults::Faults;
 use crate::lineage::LineageBuilder;
-use crate::settings::TopicSettings;
+use crate::settings::{OnInvalid, TopicSettings};
 
 pub(crate) use self::plain::as_field;
 
 /// Decompressed bytes of log that become one record batch at most, unless one log batch is larger.
 const WINDOW_BYTES_MAX: usize = 16 << 20;
 
-/// Batches of one partition, in order, of which records from offset `from` on are wanted.
-#[derive(Debug)]
+/// Batches of one partition, in order, of which the records from offset `from` on are wanted, and
+/// before `until`.
+#[derive(Debug, Clone)]
 pub(crate) struct Input {
     pub partition: i32,
     pub from: i64,
+    pub until: i64,
     pub batches: Vec<StoredBatch>,
 }
 
@@ -47,6 +54,8 @@ pub(crate) struct Output {
     pub rows: Vec<RecordBatch>,
     /// Records that are no rows.
     pub dead: Vec<DeadLetter>,
+    /// Of records that are rows although they, or their keys, can't be read: how many, by reason.
+    pub raw: HashMap<&'static str, u64>,
     /// Next offset of each partition that got further.
     pub next: HashMap<i32, i64>,
     /// Records taken, dead letters included.
@@ -76,6 +85,18 @@ pub(crate) struct TableSchemas {
     pub key: Option<Schema>,
 }
 
+impl TableSchemas {
+    /// Are these the same schemas, and not just equal ones?
+    pub(crate) fn is_as(&self, other: &Self) -> bool {
+        let same = |a: &Option<Schema>, b: &Option<Schema>| match (a, b) {
+            (Some(a), Some(b)) => a.json() == b.json(),
+            (None, None) => true,
+            _ => false,
+        };
+        same(&self.value, &other.value) && same(&self.key, &other.key)
+    }
+}
+
 /// Decodes values, and keys if that is asked for, and adds the lineage columns.
 pub(crate) struct Converter {
     value: Payloads,
@@ -83,6 +104,9 @@ pub(crate) struct Converter {
     schema: SchemaRef,
     limits: Limits,
     batch_records_max: usize,
+    /// Whether what can't be read is kept in a column.
+    keeps_raw: bool,
+    faults: Faults,
 }
 
 impl Converter {
@@ -91,6 +115,7 @@ impl Converter {
         settings: &TopicSettings,
         tables: TableSchemas,
         batch_records_max: usize,
+        faults: Faults,
     ) -> Result<Self, TableError> {
         let value = Payloads::new(Role::Value, settings.value.clone(), tables.value)?;
         let key = match &settings.key {
@@ -103,6 +128,8 @@ impl Converter {
             schema: Arc::new(arrow_schema::Schema::empty()),
             limits: Limits::default(),
             batch_records_max,
+            keeps_raw: settings.on_invalid == OnInvalid::Raw,
+            faults,
         };
         converter.take_columns();
         Ok(converter)
@@ -110,7 +137,7 @@ impl Converter {
 
     fn take_columns(&mut self) {
         let keys = self.key.as_ref().map(Payloads::fields).unwrap_or_default();
-        let columns = decode::columns(&self.value.fields(), &keys);
+        let columns = decode::columns(&self.value.fields(), &keys, self.keeps_raw);
         self.schema = Arc::new(arrow_schema::Schema::new(columns));
     }
 
@@ -139,13 +166,14 @@ impl Converter {
     pub(crate) fn growth(&mut self, role: Role) -> Result<(TableSchemas, Fields), TableError> {
         let (mut tables, mut values) = (self.tables(), self.value.fields());
         let mut keys = self.key.as_ref().map(Payloads::fields).unwrap_or_default();
+        let keeps_raw = self.keeps_raw;
         let payloads = self.payloads(role).ok_or(TableError::Closed)?;
         let (schema, fields) = payloads.growth()?;
         match role {
             Role::Value => (tables.value, values) = (Some(schema.clone()), fields),
             Role::Key => (tables.key, keys) = (Some(schema.clone()), fields),
         }
-        Ok((tables, decode::columns(&values, &keys)))
+        Ok((tables, decode::columns(&values, &keys, keeps_raw)))
     }
 
     /// What a role asked for is granted.
@@ -155,13 +183,25 @@ impl Converter {
         Ok(())
     }
 
-    /// Takes batches apart, as far as all they need is there. Blocks for as long as it computes.
-    pub(crate) fn convert(&mut self, inputs: Vec<Input>) -> Result<Output, TableError> {
+    /// Makes everything that was compiled anew.
+    fn reset(&mut self) -> Result<(), TableError> {
+        self.value.reset()?;
+        self.key.as_mut().map_or(Ok(()), Payloads::reset)
+    }
+
+    /// Reads the records of a batch from one of them on, numbered from 0, to see what is wrong.
+    pub(crate) fn examine(&mut self, records: Records, from: i64) -> Result<Output, TableError> {
+        let mut output = Output::default();
+        self.flush(&Window::of(records, from), &mut output)?;
+        Ok(output)
+    }
+
+    fn convert_all(&mut self, inputs: &[Input]) -> Result<Output, TableError> {
         let mut output = Output::default();
         let mut window = Window::default();
         for input in inputs {
-            for stored in input.batches {
-                window.add(input.partition, input.from, &stored, &self.limits);
+            for stored in &input.batches {
+                window.add(input, stored, &self.limits);
                 if window.records >= self.batch_records_max || window.bytes >= WINDOW_BYTES_MAX {
                     self.flush(&std::mem::take(&mut window), &mut output)?;
                     if output.stopped.is_some() {
@@ -178,13 +218,14 @@ impl Converter {
         let mut pending = Pending::new(
             window.records.min(self.batch_records_max),
             self.key.is_some(),
+            self.keeps_raw,
         );
-        'all: for piece in &window.pieces {
+        'all: for (at, piece) in window.pieces.iter().enumerate() {
             let partition = piece.partition;
             let records = match &piece.records {
                 Ok(Some(records)) => records,
                 Ok(None) => {
-                    output.next.insert(partition, piece.next);
+                    output.next.insert(partition, piece.until);
                     continue;
                 }
                 Err(message) => {
@@ -205,11 +246,17 @@ impl Converter {
                 if record.offset < piece.from {
                     continue;
                 }
-                match self.read(&record, &mut pending) {
-                    Ok((value, key)) => pending.push(partition, &record, value, key),
+                if record.offset >= piece.until {
+                    break;
+                }
+                match self.read(&record, &mut pending, output) {
+                    Ok(row) => pending.push(partition, &record, row),
                     Err((role, Unfit::Wants(want))) => {
                         output.next.insert(partition, record.offset);
                         let need = Need { role, want };
+                        if want == Want::Columns {
+                            self.look_ahead(role, window, at, record.offset);
+                        }
                         output.stopped = Some(Stopped { partition, need });
                         break 'all;
                     }
@@ -224,9 +271,29 @@ impl Converter {
                     self.decode_pending(&mut pending, window, output)?;
                 }
             }
-            output.next.insert(partition, piece.next);
+            output.next.insert(partition, piece.until);
         }
         self.decode_pending(&mut pending, window, output)
+    }
+
+    /// Shows a role, which asked for columns, all that comes after that offset of a piece: it may
+    /// ask for more of them at once.
+    fn look_ahead(&mut self, role: Role, window: &Window, piece: usize, offset: i64) {
+        let Some(payloads) = self.payloads(role) else {
+            return;
+        };
+        let mut from = Some(offset);
+        for piece in window.pieces.iter().skip(piece) {
+            let from = from.take().unwrap_or(piece.from);
+            let records = piece.records.iter().flatten().flatten().flatten();
+            for record in records.filter(|record| record.offset >= from) {
+                let payload = match role {
+                    Role::Value => record.value,
+                    Role::Key => record.key,
+                };
+                payloads.look_ahead(payload, record.headers);
+            }
+        }
     }
 
     /// How a record's value and its key are read.
@@ -234,7 +301,8 @@ impl Converter {
         &mut self,
         record: &Record<'a>,
         pending: &mut Pending<'a>,
-    ) -> Result<(Read<'a>, Read<'a>), (Role, Unfit)> {
+        output: &mut Output,
+    ) -> Result<Readings<'a>, (Role, Unfit)> {
         for header in record.headers {
             if let Err(error) = std::str::from_utf8(header.key) {
                 let message = format!("a header's key is not UTF-8: {error}");
@@ -242,17 +310,33 @@ impl Converter {
                 return Err((Role::Value, Unfit::Refused(None, refusal)));
             }
         }
-        let value = self
-            .value
-            .read(record.value, record.headers, &mut pending.values.arena)
+        if let Some(value) = record.value {
+            self.faults.look_at(value);
+        }
+        let keeps_raw = self.keeps_raw;
+        let mut keep = |read: Result<Read<'a>, Unfit>| match read {
+            Ok(read) => Ok(Some(read)),
+            Err(Unfit::Refused(_, refusal)) if keeps_raw => {
+                *output.raw.entry(refusal.reason.as_str()).or_default() += 1;
+                Ok(None)
+            }
+            Err(unfit) => Err(unfit),
+        };
+        let arena = &mut pending.values.arena;
+        let value = keep(self.value.read(record.value, record.headers, arena))
             .map_err(|unfit| (Role::Value, unfit))?;
         let key = match (&mut self.key, &mut pending.keys) {
-            (Some(payloads), Some(keys)) => payloads
-                .read(record.key, record.headers, &mut keys.arena)
-                .map_err(|unfit| (Role::Key, unfit))?,
-            _ => Read::NULL,
+            (Some(payloads), Some(keys)) => {
+                keep(payloads.read(record.key, record.headers, &mut keys.arena))
+                    .map_err(|unfit| (Role::Key, unfit))?
+            }
+            _ => None,
         };
-        Ok((value, key))
+        Ok(Readings {
+            refused: value.is_none(),
+            value: value.unwrap_or(Read::NULL),
+            key: key.unwrap_or(Read::NULL),
+        })
     }
 
     fn decode_pending(
@@ -266,10 +350,16 @@ impl Converter {
         let batch = Batch {
             values: &pending.values.view(),
             keys: keys.as_deref(),
+            raw: self.keeps_raw.then_some(Raw {
+                payloads: &pending.payloads,
+                refused: &pending.refused,
+            }),
             lineage: &lineage,
         };
         self.decode(batch, window, output)?;
         drop(keys);
+        pending.payloads.clear();
+        pending.refused.clear();
         pending.values.clear();
         if let Some(keys) = &mut pending.keys {
             keys.clear();
@@ -278,16 +368,31 @@ impl Converter {
     }
 }
 
+/// How a record's parts are read.
+struct Readings<'a> {
+    value: Read<'a>,
+    key: Read<'a>,
+    /// The value can't be read, and is kept as it is.
+    refused: bool,
+}
+
 /// Rows that wait to be decoded together.
 struct Pending<'a> {
     values: Rows<'a>,
     keys: Option<Rows<'a>>,
+    /// Where what can't be read is kept: the values, and which of them can't.
+    keeps_raw: bool,
+    payloads: Vec<Option<&'a [u8]>>,
+    refused: Vec<bool>,
     lineage: LineageBuilder,
 }
 
 impl<'a> Pending<'a> {
-    fn new(capacity: usize, keys: bool) -> Self {
+    fn new(capacity: usize, keys: bool, keeps_raw: bool) -> Self {
         Self {
+            keeps_raw,
+            payloads: Vec::new(),
+            refused: Vec::new(),
             values: Rows::with_capacity(capacity),
             keys: keys.then(|| Rows::with_capacity(capacity)),
             lineage: LineageBuilder::with_capacity(capacity),
@@ -295,7 +400,16 @@ impl<'a> Pending<'a> {
     }
 
     #[inline]
-    fn push(&mut self, partition: i32, record: &Record<'_>, value: Read<'a>, key: Read<'a>) {
+    fn push(&mut self, partition: i32, record: &Record<'a>, row: Readings<'a>) {
+        let Readings {
+            value,
+            key,
+            refused,
+        } = row;
+        if self.keeps_raw {
+            self.payloads.push(record.value);
+            self.refused.push(refused);
+        }
         self.lineage.push(partition, record, value.origin);
         self.values.push(value.writer, value.body);
         if let Some(keys) = &mut self.keys {
@@ -307,7 +421,7 @@ impl<'a> Pending<'a> {
 impl Output {
     /// A batch, or what is left of it from offset `from` on, is lost to the table.
     fn unreadable(&mut self, piece: &Piece, from: i64, message: String) {
-        let last = piece.next - 1;
+        let last = piece.until - 1;
         self.dead.push(DeadLetter {
             partition: piece.partition,
             offset: from,
@@ -321,7 +435,7 @@ impl Output {
                 format!("offsets {from} to {last} can't be read: {message}"),
             ),
         });
-        self.records += u64::try_from(piece.next - from).unwrap_or(0);
-        self.next.insert(piece.partition, piece.next);
+        self.records += u64::try_from(piece.until - from).unwrap_or(0);
+        self.next.insert(piece.partition, piece.until);
     }
 }

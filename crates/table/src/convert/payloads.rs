@@ -6,25 +6,29 @@
 //! table's columns can't hold yet is reported as growth; who converts goes on once the table has
 //! the columns.
 
+mod growth;
+mod inferred;
+mod messages;
+
 use std::collections::HashMap;
 use std::sync::Arc;
 
 use arrow_schema::{DataType, Fields};
-use fletch_columnar::avro::{self, Schema, SchemaKind as AvroKind};
+use fletch_columnar::avro::{self, Schema};
+use fletch_columnar::protobuf::{self, MessagePath, message_path};
 use fletch_columnar::{Decoder, Misfit, Options, Transcoder, Types};
 use fletch_wire::records::Headers;
 
 use super::detect::{Role, SchemaRef, carried, framed};
-use super::plain::{Plain, as_field};
+use super::json::{Json, looks_like_an_object};
+use super::plain::Plain;
 use super::rows::Body;
+use super::writers::{self, Form, Writer, column, format_of};
 use crate::dead_letter::{Reason, Refusal};
 use crate::format::Origin;
 use crate::settings::PayloadSettings;
 use crate::source::{SchemaKind, SchemaText};
-use crate::{Format, TableError, lineage};
-
-/// The column of values that aren't records.
-const VALUE: &str = "value";
+use crate::{Format, TableError};
 
 /// A payload that was read.
 #[derive(Debug)]
@@ -70,11 +74,16 @@ pub(crate) struct Payloads {
     table: Option<Schema>,
     decoder: Option<Decoder>,
     schemas: HashMap<SchemaRef, Known>,
+    /// The texts of schemas that were found, to begin anew from.
+    texts: HashMap<SchemaRef, Arc<SchemaText>>,
     /// The writers of text and of bytes, once there were such payloads.
     plain: HashMap<Format, Result<u32, Refusal>>,
     writers: HashMap<u32, Writer>,
+    json: Json,
     /// Payloads of one schema come in long runs: the last one whose rows are used as they are.
     run: Option<(u32, u32)>,
+    /// Likewise of messages.
+    messages: Option<(SchemaRef, MessagePath, u32)>,
     growth: Option<Growth>,
 }
 
@@ -84,14 +93,10 @@ enum Known {
     Text(Arc<SchemaText>),
     /// Payloads of it are rows of this writer.
     Writer(u32),
+    /// Payloads of it are messages, each of one of its types.
+    Messages(protobuf::Schema, HashMap<MessagePath, Result<u32, Refusal>>),
     /// Payloads of it can't be read.
     Refused(Refusal),
-}
-
-struct Writer {
-    schema: Schema,
-    transcoder: Option<Box<dyn Transcoder>>,
-    origin: Origin,
 }
 
 /// Columns that a writer asks for.
@@ -105,7 +110,9 @@ struct Growth {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 enum WriterKey {
     Schema(SchemaRef),
+    Message(SchemaRef, MessagePath),
     Plain(Format),
+    Json,
 }
 
 impl Payloads {
@@ -122,9 +129,12 @@ impl Payloads {
             table,
             decoder,
             schemas: HashMap::new(),
+            texts: HashMap::new(),
             plain: HashMap::new(),
             writers: HashMap::new(),
+            json: Json::default(),
             run: None,
+            messages: None,
             growth: None,
         })
     }
@@ -150,11 +160,14 @@ impl Payloads {
     /// Where the rows of a writer come from, and whether they are what was sent.
     pub(crate) fn origin(&self, writer: u32) -> Option<(Origin, bool)> {
         let writer = self.writers.get(&writer)?;
-        Some((writer.origin, writer.transcoder.is_none()))
+        Some((writer.origin, matches!(writer.form, Form::AsSent)))
     }
 
     /// A schema's text came, or it was found that there is none.
     pub(crate) fn know(&mut self, reference: SchemaRef, text: Result<Arc<SchemaText>, Refusal>) {
+        if let Ok(text) = &text {
+            self.texts.insert(reference, text.clone());
+        }
         let known = text.map_or_else(Known::Refused, Known::Text);
         self.schemas.insert(reference, known);
     }
@@ -162,6 +175,25 @@ impl Payloads {
     /// Forgets what was said about a schema.
     pub(crate) fn forget(&mut self, reference: SchemaRef) {
         self.schemas.remove(&reference);
+        self.texts.remove(&reference);
+    }
+
+    /// Makes everything that was compiled anew.
+    pub(crate) fn reset(&mut self) -> Result<(), TableError> {
+        let table = self.table.take();
+        let fresh = Self::new(self.role, self.settings.clone(), table)?;
+        let old = std::mem::replace(self, fresh);
+        let refused = old.schemas.into_iter();
+        self.schemas = refused
+            .filter(|(_, known)| matches!(known, Known::Refused(_)))
+            .collect();
+        for (reference, text) in old.texts {
+            self.schemas
+                .entry(reference)
+                .or_insert_with(|| Known::Text(text.clone()));
+            self.texts.insert(reference, text);
+        }
+        Ok(())
     }
 
     /// Finds out how a payload is read; what has to be transcoded goes to the end of `arena`.
@@ -199,34 +231,61 @@ impl Payloads {
         arena: &mut Vec<u8>,
     ) -> Result<Read<'a>, Unfit> {
         match self.settings.format {
-            Some(format @ (Format::Text | Format::Binary)) => self.plain(format, payload, arena),
+            Some(format @ (Format::Text | Format::Binary)) => {
+                return self.plain(format, payload, arena);
+            }
+            Some(Format::Json) => {
+                let misfit = match self.json(payload, arena)? {
+                    Ok(read) => return Ok(read),
+                    Err(misfit) => misfit,
+                };
+                return Err(Unfit::Refused(None, invalid(misfit, 0)));
+            }
             Some(_) if self.settings.subject.is_some() => {
-                self.by_schema(SchemaRef::Subject, payload, payload, arena)
+                let body = Framed {
+                    payload,
+                    body: payload,
+                    path: Some(MessagePath::FIRST),
+                };
+                return self.by_schema(SchemaRef::Subject, body, arena);
             }
-            pinned => {
-                if let Some((reference, _path)) = carried(headers, self.role) {
-                    return self.by_schema(reference, payload, payload, arena);
-                }
-                if let Some((id, body)) = framed(payload) {
-                    return self.by_schema(SchemaRef::Id(id), payload, body, arena);
-                }
-                match pinned {
-                    Some(format) => Err(Unfit::Refused(None, not_framed(format, payload))),
-                    None if std::str::from_utf8(payload).is_ok() => {
-                        self.plain(Format::Text, payload, arena)
-                    }
-                    None => self.plain(Format::Binary, payload, arena),
-                }
-            }
+            _ => {}
+        }
+        if let Some((reference, rest)) = carried(headers, self.role) {
+            let body = Framed {
+                payload,
+                body: payload,
+                path: message_path(rest).ok().map(|(path, _)| path),
+            };
+            return self.by_schema(reference, body, arena);
+        }
+        if let Some((id, body)) = framed(payload) {
+            let body = Framed {
+                payload,
+                body,
+                path: None,
+            };
+            return self.by_schema(SchemaRef::Id(id), body, arena);
+        }
+        if let Some(format) = self.settings.format {
+            return Err(Unfit::Refused(None, not_framed(format, payload)));
+        }
+        if looks_like_an_object(payload)
+            && let Ok(read) = self.json(payload, arena)?
+        {
+            return Ok(read);
+        }
+        match std::str::from_utf8(payload) {
+            Ok(_) => self.plain(Format::Text, payload, arena),
+            Err(_) => self.plain(Format::Binary, payload, arena),
         }
     }
 
-    /// Reads the body of a payload, which is its end, by a schema.
+    /// Reads a payload by a schema.
     fn by_schema<'a>(
         &mut self,
         reference: SchemaRef,
-        payload: &'a [u8],
-        body: &'a [u8],
+        framed: Framed<'a>,
         arena: &mut Vec<u8>,
     ) -> Result<Read<'a>, Unfit> {
         let writer = match self.schemas.get(&reference) {
@@ -235,22 +294,16 @@ impl Payloads {
             Some(Known::Refused(refusal)) => {
                 return Err(Unfit::Refused(reference.id(), refusal.clone()));
             }
+            Some(Known::Messages(..)) => return self.message(reference, framed, arena),
             Some(Known::Text(text)) => {
                 let text = text.clone();
-                let admitted = self
-                    .compile(&text, reference)
-                    .and_then(|writer| self.admit(WriterKey::Schema(reference), writer));
-                let known = match admitted {
-                    Ok(writer) => Ok(writer),
-                    Err(wants @ Unfit::Wants(_)) => return Err(wants),
-                    Err(Unfit::Refused(id, refusal)) => Err((id, refusal)),
-                };
-                match known {
-                    Ok(writer) => {
-                        self.schemas.insert(reference, Known::Writer(writer));
-                        writer
+                match self.compile(&text, reference) {
+                    Ok(known) => {
+                        self.schemas.insert(reference, known);
+                        return self.by_schema(reference, framed, arena);
                     }
-                    Err((id, refusal)) => {
+                    Err(wants @ Unfit::Wants(_)) => return Err(wants),
+                    Err(Unfit::Refused(id, refusal)) => {
                         self.refuse(WriterKey::Schema(reference), refusal.clone());
                         return Err(Unfit::Refused(id, refusal));
                     }
@@ -262,67 +315,35 @@ impl Payloads {
         {
             self.run = Some((id, writer));
         }
-        self.row(writer, payload, body, arena)
+        self.row(writer, framed.payload, framed.body, arena)
     }
 
-    /// Makes a writer of a schema's text.
-    fn compile(&self, text: &SchemaText, reference: SchemaRef) -> Result<Writer, Unfit> {
-        let id = reference.id().or(text.id);
-        let refused = |reason, message| Unfit::Refused(id, refusal(reason, message));
-        let format = match text.kind {
-            SchemaKind::Avro => Format::Avro,
-            SchemaKind::Json => Format::JsonSchema,
-            SchemaKind::Protobuf => Format::Protobuf,
+    /// Finds out what a schema's text says.
+    fn compile(&mut self, text: &SchemaText, reference: SchemaRef) -> Result<Known, Unfit> {
+        let origin = Origin {
+            format: format_of(text.kind),
+            schema_id: reference.id().or(text.id),
         };
-        if let Some(pinned) = self.settings.format.filter(|pinned| *pinned != format) {
+        if let Some(pinned) = self
+            .settings
+            .format
+            .filter(|pinned| *pinned != origin.format)
+        {
             let message = format!(
                 "the schema is {}, the topic's format is {}",
-                format.as_str(),
+                origin.format.as_str(),
                 pinned.as_str()
             );
-            return Err(refused(Reason::UnsupportedSchema, message));
+            let refusal = refusal(Reason::UnsupportedSchema, message);
+            return Err(Unfit::Refused(origin.schema_id, refusal));
         }
-        if format != Format::Avro {
-            let message = format!("the schema is {}, which isn't decoded", format.as_str());
-            return Err(refused(Reason::UnsupportedSchema, message));
+        if text.kind == SchemaKind::Protobuf {
+            let schema = writers::parse_protobuf(text, origin)?;
+            return Ok(Known::Messages(schema, HashMap::new()));
         }
-        let references: Vec<&str> = text
-            .references
-            .iter()
-            .map(|(_, text)| text.as_str())
-            .collect();
-        let schema = Schema::parse(&text.text, &references)
-            .map_err(|error| refused(Reason::InvalidSchema, error.to_string()))?;
-        self.writer(
-            schema,
-            None,
-            Origin {
-                format,
-                schema_id: id,
-            },
-        )
-    }
-
-    /// A writer of this schema, whose fields are columns. What isn't a record, and every key, is
-    /// in a column of its own.
-    fn writer(
-        &self,
-        schema: Schema,
-        transcoder: Option<Box<dyn Transcoder>>,
-        origin: Origin,
-    ) -> Result<Writer, Unfit> {
-        let schema = match (self.role, schema.kind()) {
-            (Role::Value, AvroKind::Record) => schema,
-            _ => as_field(self.column(), &schema).map_err(|error| {
-                let refusal = refusal(Reason::InvalidSchema, error.to_string());
-                Unfit::Refused(origin.schema_id, refusal)
-            })?,
-        };
-        Ok(Writer {
-            schema,
-            transcoder,
-            origin,
-        })
+        let writer = Writer::compile(text, self.role, self.table.as_ref(), origin)?;
+        let writer = self.admit(WriterKey::Schema(reference), writer)?;
+        Ok(Known::Writer(writer))
     }
 
     /// Text, or bytes, as one value.
@@ -347,7 +368,7 @@ impl Payloads {
                 let plain = plain.map_err(invalid)?;
                 let writer = Writer {
                     schema: plain.schema().clone(),
-                    transcoder: Some(Box::new(plain)),
+                    form: Form::Transcoded(Box::new(plain)),
                     origin: Origin {
                         format,
                         schema_id: None,
@@ -384,10 +405,7 @@ impl Payloads {
     }
 
     fn column(&self) -> &'static str {
-        match self.role {
-            Role::Value => VALUE,
-            Role::Key => lineage::KEY_VALUE,
-        }
+        column(self.role)
     }
 
     fn row<'a>(
@@ -401,9 +419,9 @@ impl Payloads {
             let message = format!("writer {number} is gone");
             return Err(Unfit::Refused(None, refusal(Reason::Internal, message)));
         };
-        let body = match &mut writer.transcoder {
-            None => Body::Payload(body),
-            Some(transcoder) => {
+        let body = match &mut writer.form {
+            Form::AsSent | Form::Json => Body::Payload(body),
+            Form::Transcoded(transcoder) => {
                 let start = arena.len();
                 let skipped = payload.len() - body.len();
                 transcoder.transcode(body, arena).map_err(|misfit| {
@@ -418,102 +436,14 @@ impl Payloads {
             origin: Some(writer.origin),
         })
     }
+}
 
-    /// Takes a writer in, if the columns hold what it sends.
-    fn admit(&mut self, key: WriterKey, writer: Writer) -> Result<u32, Unfit> {
-        let id = writer.origin.schema_id;
-        let refused = |path: &str, message: String| {
-            let reason = Reason::IncompatibleSchema;
-            let path = path.to_owned();
-            Unfit::Refused(
-                id,
-                Refusal {
-                    reason,
-                    message,
-                    path,
-                },
-            )
-        };
-        let grown = avro::grow(self.table.as_ref(), &writer.schema)
-            .map_err(|error| refused(&error.path, error.to_string()))?;
-        let decoder = match &mut self.decoder {
-            Some(decoder) if !grown.changed => decoder,
-            _ => {
-                self.growth = Some(Growth {
-                    table: grown.schema,
-                    decoder: None,
-                    key,
-                });
-                return Err(Unfit::Wants(Want::Columns));
-            }
-        };
-        let number = (0..).find(|number| !self.writers.contains_key(number));
-        let number = number.unwrap_or(u32::MAX);
-        decoder
-            .add_writer(number, &writer.schema)
-            .map_err(|error| refused(&error.path, error.to_string()))?;
-        self.writers.insert(number, writer);
-        Ok(number)
-    }
-
-    /// The columns as they would be if they grew as asked for.
-    pub(crate) fn growth(&mut self) -> Result<(&Schema, Fields), TableError> {
-        let growth = self.growth.as_mut().ok_or(TableError::Closed)?;
-        let decoder = match &growth.decoder {
-            Some(decoder) => decoder,
-            None => growth.decoder.insert(decoder(&growth.table)?),
-        };
-        Ok((&growth.table, decoder.schema().fields().clone()))
-    }
-
-    /// The columns are there: payloads that need them can be read.
-    pub(crate) fn grow(&mut self) -> Result<(), TableError> {
-        let Some(growth) = self.growth.take() else {
-            return Ok(());
-        };
-        let mut grown = match growth.decoder {
-            Some(decoder) => decoder,
-            None => decoder(&growth.table)?,
-        };
-        for (number, writer) in &self.writers {
-            grown
-                .add_writer(*number, &writer.schema)
-                .map_err(|error| TableError::Column {
-                    path: error.path.clone(),
-                    why: format!(
-                        "writer {number} doesn't fit the table's columns any more: {}",
-                        error.why
-                    ),
-                })?;
-        }
-        self.decoder = Some(grown);
-        self.table = Some(growth.table);
-        Ok(())
-    }
-
-    /// The columns can't be had: payloads that need them can't be read.
-    pub(crate) fn refuse_growth(&mut self, refusal: Refusal) {
-        if let Some(growth) = self.growth.take() {
-            self.refuse(growth.key, refusal);
-        }
-    }
-
-    fn refuse(&mut self, key: WriterKey, refusal: Refusal) {
-        tracing::warn!(
-            writer = ?key,
-            reason = refusal.reason.as_str(),
-            message = refusal.message,
-            "payloads of this writer can't be read"
-        );
-        match key {
-            WriterKey::Schema(reference) => {
-                self.schemas.insert(reference, Known::Refused(refusal));
-            }
-            WriterKey::Plain(format) => {
-                self.plain.insert(format, Err(refusal));
-            }
-        }
-    }
+/// A payload, its end that a schema reads, and which message that is, if that is said elsewhere.
+#[derive(Clone, Copy)]
+struct Framed<'a> {
+    payload: &'a [u8],
+    body: &'a [u8],
+    path: Option<MessagePath>,
 }
 
 /// A decoder into the columns of a table's schema.

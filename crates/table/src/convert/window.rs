@@ -7,6 +7,7 @@ use fletch_store::StoredBatch;
 use fletch_wire::Limits;
 use fletch_wire::records::{Batch, Record, Records};
 
+use super::Input;
 use super::detect::Role;
 use crate::dead_letter::{DeadLetter, Refusal};
 
@@ -23,8 +24,8 @@ pub(super) struct Piece {
     pub(super) partition: i32,
     /// Records below this offset have been taken before.
     pub(super) from: i64,
-    /// The offset after the batch.
-    pub(super) next: i64,
+    /// Nor are records from this offset on wanted; the offset after the batch at most.
+    pub(super) until: i64,
     /// The batch as it was sent.
     pub(super) sent: Bytes,
     /// Nothing for a control batch, which has no records of a producer, and for one of an aborted
@@ -42,7 +43,7 @@ pub(super) struct Fault {
 }
 
 impl Window {
-    pub(super) fn add(&mut self, partition: i32, from: i64, stored: &StoredBatch, limits: &Limits) {
+    pub(super) fn add(&mut self, input: &Input, stored: &StoredBatch, limits: &Limits) {
         let read = || -> fletch_wire::Result<Option<Records>> {
             let batch = Batch::try_from(stored.as_sent().clone())?;
             if batch.attributes.is_control() || stored.is_aborted() {
@@ -56,12 +57,29 @@ impl Window {
             self.bytes += records.bytes().len();
         }
         self.pieces.push(Piece {
-            partition,
-            from: from.max(stored.base_offset()),
-            next: stored.last_offset() + 1,
+            partition: input.partition,
+            from: input.from.max(stored.base_offset()),
+            until: input.until.min(stored.last_offset() + 1),
             sent: stored.as_sent().clone(),
             records,
         });
+    }
+
+    /// The records of a batch that nobody has stored, from one of them on, numbered from 0.
+    pub(super) fn of(records: Records, from: i64) -> Self {
+        let (count, bytes) = (records.len(), records.bytes().len());
+        let piece = Piece {
+            partition: 0,
+            from,
+            until: i64::try_from(count).unwrap_or(i64::MAX),
+            sent: Bytes::new(),
+            records: Ok(Some(records.at(0))),
+        };
+        Self {
+            pieces: vec![piece],
+            records: count,
+            bytes,
+        }
     }
 
     /// Makes dead letters of the records at these places.

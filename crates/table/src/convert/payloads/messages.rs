@@ -1,0 +1,74 @@
+//! Payloads that are messages: one schema has several types of them.
+
+use fletch_columnar::protobuf::{MessagePath, message_path};
+
+use super::{Framed, Known, Payloads, Read, Unfit, Want, WriterKey, invalid};
+use crate::Format;
+use crate::convert::detect::SchemaRef;
+use crate::convert::writers::Writer;
+use crate::dead_letter::Refusal;
+use crate::format::Origin;
+
+impl Payloads {
+    /// Reads a payload that is a message of a schema of several.
+    pub(super) fn message<'a>(
+        &mut self,
+        reference: SchemaRef,
+        framed: Framed<'a>,
+        arena: &mut Vec<u8>,
+    ) -> Result<Read<'a>, Unfit> {
+        let Framed { payload, body, .. } = framed;
+        let (path, body) = match framed.path {
+            Some(path) => (path, body),
+            None => {
+                let skipped = payload.len() - body.len();
+                let read = message_path(body);
+                let (path, length) = read
+                    .map_err(|misfit| Unfit::Refused(reference.id(), invalid(misfit, skipped)))?;
+                (path, body.get(length..).unwrap_or_default())
+            }
+        };
+        if let Some((last, last_path, writer)) = self.messages
+            && (last, last_path) == (reference, path)
+        {
+            return self.row(writer, payload, body, arena);
+        }
+        let Some(Known::Messages(schema, writers)) = self.schemas.get(&reference) else {
+            return Err(Unfit::Wants(Want::Schema(reference)));
+        };
+        let known = match writers.get(&path) {
+            Some(known) => known.clone(),
+            None => {
+                let origin = Origin {
+                    format: Format::Protobuf,
+                    schema_id: reference.id().or_else(|| self.texts.get(&reference)?.id),
+                };
+                let made = Writer::message(schema, path, self.role, self.table.as_ref(), origin);
+                let admitted =
+                    made.and_then(|writer| self.admit(WriterKey::Message(reference, path), writer));
+                match admitted {
+                    Ok(writer) => self.know_message(reference, path, Ok(writer)),
+                    Err(wants @ Unfit::Wants(_)) => return Err(wants),
+                    Err(Unfit::Refused(_, refusal)) => {
+                        self.know_message(reference, path, Err(refusal))
+                    }
+                }
+            }
+        };
+        let writer = known.map_err(|refusal| Unfit::Refused(reference.id(), refusal))?;
+        self.messages = Some((reference, path, writer));
+        self.row(writer, payload, body, arena)
+    }
+
+    pub(super) fn know_message(
+        &mut self,
+        reference: SchemaRef,
+        path: MessagePath,
+        known: Result<u32, Refusal>,
+    ) -> Result<u32, Refusal> {
+        if let Some(Known::Messages(_, writers)) = self.schemas.get_mut(&reference) {
+            writers.insert(path, known.clone());
+        }
+        known
+    }
+}
