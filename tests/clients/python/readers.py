@@ -55,6 +55,12 @@ def committed_table(catalog_uri, warehouse, topic, rows):
 
 def over_table(table, plain):
     """(name, function that gives the rows) for each reader of tables."""
+    for name, read in over_arrow(table):
+        yield name, lambda read=read: table_rows(read(), plain)
+
+
+def over_arrow(table):
+    """(name, function that gives all columns as one Arrow table) for each reader of tables."""
     files = [task.file.file_path.removeprefix("file://") for task in table.scan().plan_files()]
 
     def with_duckdb(query, argument):
@@ -77,7 +83,7 @@ def over_table(table, plain):
             (pyarrow.parquet.read_table(file) for file in files), promote_options="permissive"
         ),
     }.items():
-        yield name, lambda read=read: table_rows(read(), plain)
+        yield name, read
 
 
 def table_rows(arrow, plain):

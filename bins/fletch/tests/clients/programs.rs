@@ -95,3 +95,26 @@ fn registry_confluent_kafka() {
 fn registry_kafkajs() {
     with_registry("registry_kafkajs", node_script("registry.js"));
 }
+
+/// Avro, Protobuf, raw JSON and text in turn, by the serializers that people use.
+#[test]
+fn formats_confluent_kafka() {
+    let script = python_script("python", "formats_confluent_kafka.py");
+    run("formats_confluent_kafka", script, |command, server| {
+        command
+            .args(["--registry", &server.registry])
+            .args(server.table_arguments());
+    });
+}
+
+/// Each kind of change that schemas go through, old and new records in turn.
+#[test]
+fn schema_evolution_confluent_kafka() {
+    let script = python_script("python", "evolution_confluent_kafka.py");
+    let name = "schema_evolution_confluent_kafka";
+    run(name, script, |command, server| {
+        command
+            .args(["--registry", &server.registry])
+            .args(server.table_arguments());
+    });
+}
