@@ -59,7 +59,8 @@ class Sender:
         headers = []
         context = SerializationContext(self.topic, MessageField.VALUE, headers)
         payload = serialize(value, context) if serialize else value
-        self.producer.produce(self.topic, value=payload, headers=headers)
+        # One partition, so that the order of the offsets is that of the sending.
+        self.producer.produce(self.topic, value=payload, headers=headers, partition=0)
         assert self.producer.flush(30) == 0
         self.expected.append(expected)
 
