@@ -1,4 +1,4 @@
-//! Dead letters to be looked at and sent again (`docs/adr/0009-outcomes.md`).
+//! Dead letters to be looked at and sent again (`docs/adr/0011-sending-dead-letters-again.md`).
 //!
 //! A dead letter is a record of the topic `<topic>.dead-letters`: the record that was refused, byte
 //! for byte, and after its own headers those that say why and where from.
