@@ -39,7 +39,8 @@ impl Ahead {
         self.step = self.lines.len().div_ceil(steps.max(1));
     }
 
-    /// Asks for the next few lines.
+    /// Asks for the next few lines. Portable kernels don't: theirs are all asked for at the end.
+    #[cfg_attr(not(target_arch = "x86_64"), expect(dead_code))]
     #[inline(always)]
     pub(crate) fn step(&mut self) {
         let to = (self.next + self.step).min(self.lines.len());
