@@ -71,6 +71,7 @@ fn spread(bits: u64) -> u64 {
 }
 
 /// The seven lowest bits of each byte, closed up: [`spread`] undone.
+#[cfg(feature = "protobuf")]
 #[inline]
 pub(crate) fn close_up(bytes: u64) -> u64 {
     let twos = (bytes & 0x007f_007f_007f_007f) | ((bytes & 0x7f00_7f00_7f00_7f00) >> 1);
@@ -125,6 +126,7 @@ mod tests {
         }
     }
 
+    #[cfg(feature = "protobuf")]
     #[test]
     fn what_is_spread_is_closed_up_again() {
         for bit in 0..56 {
