@@ -2,24 +2,17 @@
 //! `serde_json` take, but that it doesn't care how large a number is.
 
 use super::fault::{Fault, Stop};
+use super::strings::Quoted;
 
 /// How deep arrays and objects may nest, all together.
 pub(crate) const NESTING_MAX: usize = 127;
 
 /// A place in a text.
 pub(crate) struct Lexer<'a> {
-    text: &'a [u8],
+    pub(super) text: &'a [u8],
     pub(crate) at: usize,
     /// Arrays and objects that are open.
     nesting: usize,
-}
-
-/// A string as it stands in the text, without its quotes. Its escapes have been checked.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Quoted<'a> {
-    pub(crate) raw: &'a [u8],
-    /// Bytes without the escapes.
-    pub(crate) bytes: usize,
 }
 
 /// A number as it stands in the text.
@@ -162,54 +155,27 @@ impl<'a> Lexer<'a> {
         Ok(())
     }
 
-    /// Takes the string whose opening quote was seen.
+    /// Takes the number whose first byte was seen if it is an integer of at most 18 digits, as most
+    /// are, without looking further.
     #[inline]
-    pub(crate) fn string(&mut self) -> Result<Quoted<'a>, Stop> {
-        let start = self.at + 1;
-        let mut at = start;
-        let mut bytes = 0;
-        let mut plain = start;
-        loop {
-            at += plain_run(self.text.get(at..).unwrap_or_default());
-            match self.text.get(at) {
-                Some(b'"') => {
-                    self.at = at + 1;
-                    return Ok(Quoted {
-                        raw: &self.text[start..at],
-                        bytes: bytes + (at - plain),
-                    });
-                }
-                Some(b'\\') => {
-                    bytes += at - plain;
-                    self.at = at;
-                    let (length, made) = self.escape()?;
-                    bytes += made;
-                    at += length;
-                    plain = at;
-                }
-                Some(_) => {
-                    self.at = at;
-                    return self.stop("a control character in a string");
-                }
-                None => {
-                    self.at = at;
-                    return self.stop("a string without end");
-                }
-            }
+    pub(crate) fn short_integer(&mut self) -> Option<i64> {
+        let text = self.text.get(self.at..)?;
+        let negative = text.first() == Some(&b'-');
+        let digits = &text[usize::from(negative)..];
+        let mut value = 0_i64;
+        let mut count = 0;
+        while let Some(digit @ b'0'..=b'9') = digits.get(count) {
+            // What overflows has more digits than are taken.
+            value = value.wrapping_mul(10).wrapping_add(i64::from(digit - b'0'));
+            count += 1;
         }
-    }
-
-    /// How long the escape here is, and how many bytes it stands for.
-    fn escape(&self) -> Result<(usize, usize), Stop> {
-        let rest = &self.text[self.at..];
-        match rest.get(1) {
-            Some(b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't') => Ok((2, 1)),
-            Some(b'u') => match code_point(rest) {
-                Some((length, made)) => Ok((length, made.len_utf8())),
-                None => self.stop("no character of Unicode"),
-            },
-            _ => self.stop("no escape of JSON"),
+        let whole = !matches!(digits.get(count), Some(b'.' | b'e' | b'E'));
+        let starts_well = digits.first() != Some(&b'0') || count == 1;
+        if !(whole && starts_well && matches!(count, 1..=18)) {
+            return None;
         }
+        self.at += usize::from(negative) + count;
+        Some(if negative { -value } else { value })
     }
 
     /// Takes the number whose first byte was seen.
@@ -379,54 +345,6 @@ impl<'a> Lexer<'a> {
     }
 }
 
-impl Quoted<'_> {
-    /// Whether what it stands for is what stands in the text.
-    #[inline]
-    pub(crate) fn is_plain(&self) -> bool {
-        self.bytes == self.raw.len()
-    }
-
-    /// Appends the text it stands for.
-    #[inline]
-    pub(crate) fn put(&self, out: &mut Vec<u8>) {
-        if self.is_plain() {
-            out.extend_from_slice(self.raw);
-        } else {
-            self.unescape(out);
-        }
-    }
-
-    fn unescape(&self, out: &mut Vec<u8>) {
-        let mut rest = self.raw;
-        loop {
-            // Nothing but a backslash stops this: quotes and control characters are escaped here.
-            let (plain, escaped) = rest.split_at(plain_run(rest));
-            out.extend_from_slice(plain);
-            rest = escaped;
-            if rest.is_empty() {
-                return;
-            }
-            let short = match rest.get(1) {
-                Some(b'b') => 0x08,
-                Some(b'f') => 0x0c,
-                Some(b'n') => b'\n',
-                Some(b'r') => b'\r',
-                Some(b't') => b'\t',
-                Some(&other) if other != b'u' => other,
-                _ => {
-                    // Checked when the string was taken, as was that every escape is whole.
-                    let (length, made) = code_point(rest).unwrap_or((rest.len(), ' '));
-                    out.extend_from_slice(made.encode_utf8(&mut [0; 4]).as_bytes());
-                    rest = &rest[length..];
-                    continue;
-                }
-            };
-            out.push(short);
-            rest = &rest[2..];
-        }
-    }
-}
-
 impl Number<'_> {
     /// As an integer of 64 bits, if it is written as one. `-0` is 0.
     #[inline]
@@ -514,47 +432,50 @@ const POWERS: [f64; 23] = [
     1e17, 1e18, 1e19, 1e20, 1e21, 1e22,
 ];
 
-/// How many bytes come before the first quote, backslash or control character.
-#[inline]
-fn plain_run(text: &[u8]) -> usize {
-    const ONES: u64 = u64::from_ne_bytes([0x01; 8]);
-    const HIGH: u64 = u64::from_ne_bytes([0x80; 8]);
-    /// The high bit of each byte that is zero, and perhaps of others above the first such one.
-    fn zero_bytes(x: u64) -> u64 {
-        x.wrapping_sub(ONES) & !x & HIGH
-    }
-    let (words, rest) = text.as_chunks::<8>();
-    for (i, word) in words.iter().enumerate() {
-        let word = u64::from_le_bytes(*word);
-        let control = word.wrapping_sub(ONES * 0x20) & !word & HIGH;
-        let quote = zero_bytes(word ^ (ONES * u64::from(b'"')));
-        let backslash = zero_bytes(word ^ (ONES * u64::from(b'\\')));
-        let special = control | quote | backslash;
-        if special != 0 {
-            return i * 8 + (special.trailing_zeros() / 8) as usize;
-        }
-    }
-    let ordinary = |b: &u8| !matches!(b, b'"' | b'\\' | 0..0x20);
-    text.len() - rest.len() + rest.iter().take_while(|b| ordinary(b)).count()
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-/// The character that a `\u` escape, or two, stand for at the start of `text`, and how long they
-/// are.
-fn code_point(text: &[u8]) -> Option<(usize, char)> {
-    let unit = |from: usize| -> Option<u32> {
-        let [b'\\', b'u', digits @ ..] = text.get(from..from + 6)? else {
-            return None;
-        };
-        digits.iter().try_fold(0, |sum, &digit| {
-            Some(sum << 4 | char::from(digit).to_digit(16)?)
-        })
-    };
-    match unit(0)? {
-        high @ 0xd800..0xdc00 => {
-            let low = unit(6)?.checked_sub(0xdc00).filter(|&low| low < 0x400)?;
-            let point = 0x1_0000 + ((high - 0xd800) << 10 | low);
-            Some((12, char::from_u32(point)?))
+    #[test]
+    fn short_integers_are_those_of_the_number() {
+        for text in [
+            "0",
+            "-0",
+            "7",
+            "-7",
+            "42]",
+            "999999999999999999",
+            "-999999999999999999,",
+            "1000000000000000000",
+            "9223372036854775807",
+            "-9223372036854775808",
+            "18446744073709551617",
+            "1.0",
+            "1.5",
+            "1e2",
+            "1E2",
+            "0.0",
+            "01",
+            "-",
+            "-x",
+            "--1",
+        ] {
+            let mut quick = Lexer::new(text.as_bytes());
+            let short = quick.short_integer();
+            let mut lexer = Lexer::new(text.as_bytes());
+            let number = lexer.number().ok();
+            match short {
+                Some(value) => {
+                    assert_eq!(number.and_then(|n| n.exact_long()), Some(value), "{text}");
+                    assert_eq!(quick.at, lexer.at, "{text}");
+                }
+                None => {
+                    assert_eq!(quick.at, 0, "{text}");
+                    let digits = text.bytes().filter(u8::is_ascii_digit).count();
+                    let plain = number.is_some_and(|n| n.integral);
+                    assert!(!plain || digits > 18 || text == "01", "{text}");
+                }
+            }
         }
-        single => Some((6, char::from_u32(single)?)),
     }
 }

@@ -91,6 +91,7 @@ mod scalars;
 #[cfg(feature = "json-schema")]
 mod schema;
 mod shape;
+mod strings;
 mod time;
 mod write;
 
@@ -260,8 +261,13 @@ impl Inference {
 }
 
 fn run_over(run: &mut Run<'_>, payload: &[u8], row: &mut Vec<u8>) -> Result<(), Stop> {
-    run.scratch.steps.clear();
     check_utf8(payload)?;
+    run_over_utf8(run, payload, row)
+}
+
+/// A payload that is known to be UTF-8.
+fn run_over_utf8(run: &mut Run<'_>, payload: &[u8], row: &mut Vec<u8>) -> Result<(), Stop> {
+    run.scratch.steps.clear();
     run.row(&mut Lexer::new(payload), row)
 }
 
@@ -281,7 +287,8 @@ fn check(payload: &[u8]) -> Result<(), Misfit> {
 }
 
 fn check_utf8(payload: &[u8]) -> Result<(), Stop> {
-    if simdutf8::basic::from_utf8(payload).is_ok() {
+    // Most texts are ASCII, and short: to see that they are takes a quarter of the time.
+    if payload.is_ascii() || simdutf8::basic::from_utf8(payload).is_ok() {
         return Ok(());
     }
     // The other one knows where, and takes longer.

@@ -6,9 +6,10 @@
 use crate::transcode::{put_bytes, put_long};
 
 use super::fault::{Fault, Stop};
-use super::lexer::{Lexer, Quoted};
+use super::lexer::Lexer;
 use super::overlay::Overlay;
 use super::plan::{Field, NO_BYTES, Node, NodeId, Plan, Record, Text};
+use super::strings::Quoted;
 use super::{Unknown, scalars};
 
 /// What is kept from row to row, so that none allocates.
@@ -149,6 +150,10 @@ impl Run<'_> {
         let unfit = |what| Err(Stop::new(at, Fault::Unfit(what)));
         match &self.plan.nodes[node] {
             Node::Long => {
+                if let Some(value) = lexer.short_integer() {
+                    put_long(row, value);
+                    return Ok(());
+                }
                 if let b'-' | b'0'..=b'9' = byte
                     && let Some(value) = lexer.number()?.exact_long()
                 {
@@ -159,10 +164,7 @@ impl Run<'_> {
             }
             Node::Text(mode) => {
                 if byte == b'"' && *mode != Text::Json {
-                    let string = lexer.string()?;
-                    put_long(row, string.bytes as i64);
-                    string.put(row);
-                    return Ok(());
+                    return lexer.put_string(row);
                 }
                 if *mode == Text::Strings {
                     return unfit("a string");

@@ -5,12 +5,14 @@ mod ahead;
 mod lanes;
 pub(crate) mod read;
 pub(crate) mod scalar;
+mod special;
 #[cfg(target_arch = "x86_64")]
 mod x86_64;
 
 use std::sync::Arc;
 
 pub(crate) use lanes::{Lanes, TAIL};
+pub(crate) use special::special_bytes;
 
 use crate::avro::resolve::Scalar;
 use crate::layout::ColId;

@@ -45,7 +45,7 @@ use crate::transcode::{Misfit, Transcoder};
 use super::lexer::Lexer;
 use super::plan::{Notes, Plan};
 use super::write::{Run, Scratch};
-use super::{Unknown, check, misfit, run_over};
+use super::{Unknown, check, misfit, run_over, run_over_utf8};
 use library::Library;
 
 /// The longest text of a schema, and of all its references together.
@@ -202,7 +202,12 @@ impl std::fmt::Debug for CheckedWriter {
 
 impl CheckedWriter {
     fn validate(&self, payload: &[u8]) -> Result<(), Misfit> {
-        let value: Value = match serde_json::from_slice(payload) {
+        let parsed = match simdutf8::basic::from_utf8(payload) {
+            Ok(text) => serde_json::from_str(text),
+            // Doesn't take it either, and says why.
+            Err(_) => serde_json::from_slice(payload),
+        };
+        let value: Value = match parsed {
             Ok(value) => value,
             Err(error) => {
                 check(payload)?;
@@ -235,9 +240,12 @@ impl Transcoder for CheckedWriter {
     }
 
     fn transcode(&mut self, payload: &[u8], row: &mut Vec<u8>) -> Result<(), Misfit> {
-        if !self.exact {
+        let run_over = if self.exact {
+            run_over
+        } else {
             self.validate(payload)?;
-        }
+            run_over_utf8
+        };
         let length = row.len();
         let mut run = Run {
             plan: &self.plan,
