@@ -81,7 +81,6 @@
 //! without its partner, nothing after the value, at most 127 arrays and objects in each other. Only
 //! that numbers may be of any size.
 
-mod base64;
 mod fault;
 mod lexer;
 mod names;

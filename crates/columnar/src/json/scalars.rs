@@ -1,11 +1,13 @@
 //! Values that JSON has no type of its own for.
 
+use base64::prelude::{BASE64_STANDARD, Engine};
+
 use crate::transcode::{put_bytes, put_long};
 
 use super::fault::{Fault, Stop};
 use super::lexer::Lexer;
 use super::plan::Node;
-use super::{base64, time};
+use super::time;
 
 /// Writes the value here, which begins with `byte`, as `node` has it. `text` is room for a string
 /// without its escapes.
@@ -82,11 +84,10 @@ fn put_number(node: &Node, lexer: &mut Lexer<'_>, row: &mut Vec<u8>) -> Result<O
 fn put_text(node: &Node, text: &[u8], row: &mut Vec<u8>) -> Option<()> {
     match node {
         Node::Bytes => {
-            let bytes = base64::length(text)?;
-            put_long(row, bytes as i64);
-            base64::decode(text, row)
+            put_long(row, base64_bytes(text) as i64);
+            put_base64(text, row)
         }
-        &Node::Fixed(size) => (base64::length(text)? == size).then(|| base64::decode(text, row))?,
+        &Node::Fixed(size) => (base64_bytes(text) == size).then(|| put_base64(text, row))?,
         Node::Symbols(symbols) => {
             let index = symbols.iter().position(|s| s.as_bytes() == text)?;
             put_long(row, index as i64);
@@ -132,6 +133,19 @@ fn put_text(node: &Node, text: &[u8], row: &mut Vec<u8>) -> Option<()> {
         }
         _ => None,
     }
+}
+
+/// How many bytes a text stands for if it is base64 with its padding (RFC 4648).
+fn base64_bytes(text: &[u8]) -> usize {
+    let padding = text.iter().rev().take(2).take_while(|&&byte| byte == b'=');
+    (text.len() / 4 * 3).saturating_sub(padding.count())
+}
+
+fn put_base64(text: &[u8], row: &mut Vec<u8>) -> Option<()> {
+    let (from, bytes) = (row.len(), base64_bytes(text));
+    row.resize(from + bytes, 0);
+    let decoded = BASE64_STANDARD.decode_slice(text, &mut row[from..]).ok()?;
+    (decoded == bytes).then_some(())
 }
 
 fn put_decimal(value: i128, precision: u8, size: Option<usize>, row: &mut Vec<u8>) -> Option<()> {
@@ -183,4 +197,45 @@ fn put_uuid(text: &[u8], size: Option<usize>, row: &mut Vec<u8>) -> Option<()> {
         Some(_) => row.extend_from_slice(&uuid),
     }
     Some(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn decoded(text: &str) -> Option<Vec<u8>> {
+        let mut out = Vec::new();
+        put_base64(text.as_bytes(), &mut out)?;
+        Some(out)
+    }
+
+    #[test]
+    fn base64_is_that_of_rfc_4648_and_one_text_of_its_bytes() {
+        for (text, bytes) in [
+            ("", ""),
+            ("Zg==", "f"),
+            ("Zm8=", "fo"),
+            ("Zm9v", "foo"),
+            ("Zm9vYg==", "foob"),
+            ("Zm9vYmE=", "fooba"),
+            ("Zm9vYmFy", "foobar"),
+        ] {
+            assert_eq!(decoded(text).as_deref(), Some(bytes.as_bytes()), "{text}");
+        }
+        for text in [
+            "Z",
+            "=",
+            "==",
+            "Zg",
+            "Zg=",
+            "Zh==",
+            "Zm9=",
+            "Zg==Zg==",
+            "====",
+            "Zm9\u{e9}",
+            "Zm 9",
+        ] {
+            assert_eq!(decoded(text), None, "{text}");
+        }
+    }
 }
