@@ -586,20 +586,6 @@ fn fetch_answers_from_the_offset_within_the_limits() {
         ErrorCode::UNKNOWN_LEADER_EPOCH
     );
     assert!(asked.elapsed() < Duration::from_secs(5));
-    // A session is declined; one that never was is unknown.
-    let mut request = fetch_request("t", 0, 0);
-    request.session_epoch = 0;
-    assert_eq!(client.call(&request, 12).session_id, 0);
-    (request.session_id, request.session_epoch) = (5, 2);
-    assert_eq!(
-        client.call(&request, 12).error_code,
-        ErrorCode::FETCH_SESSION_ID_NOT_FOUND
-    );
-    request.session_id = 0;
-    assert_eq!(
-        client.call(&request, 12).error_code,
-        ErrorCode::INVALID_FETCH_SESSION_EPOCH
-    );
     // Committed readers are told that nothing was aborted.
     let mut request = fetch_request("t", 0, 0);
     request.isolation_level = 1;

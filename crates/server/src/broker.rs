@@ -13,6 +13,7 @@ use tokio::sync::Mutex;
 use crate::alter_config::ConfigureError;
 use crate::config::{BindAddress, Config};
 use crate::connection::memory::Budget;
+use crate::fetch_sessions::FetchSessions;
 use crate::groups::Coordinator;
 use crate::telemetry::Metrics;
 
@@ -40,6 +41,8 @@ pub(crate) struct Broker {
     pub(crate) requests_memory: Budget,
     /// Fetch answers not yet sent.
     pub(crate) fetches_memory: Budget,
+    /// What consumers fetch, remembered from one request to the next.
+    pub(crate) fetch_sessions: FetchSessions,
     /// The port that Kafka is served on.
     port: u16,
     /// Held while topics are created and changed, so that the counts that limit them hold, and no
@@ -101,6 +104,10 @@ impl Broker {
             },
             requests_memory: Budget::new(config.kafka.requests_memory_bytes_max),
             fetches_memory: Budget::new(config.kafka.fetches_memory_bytes_max),
+            fetch_sessions: FetchSessions::new(
+                config.kafka.fetch_sessions_max,
+                config.kafka.fetch_session_partitions_max,
+            ),
             metrics: Metrics::new(),
             config,
             store,

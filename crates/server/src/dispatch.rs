@@ -20,8 +20,8 @@ use crate::handlers::{
 /// What is served, in the order of the keys.
 pub(crate) const SERVED: &[(ApiKey, Versions)] = &[
     (ApiKey::PRODUCE, Versions::parse("0-11")),
-    (ApiKey::FETCH, Versions::parse("4-17")),
-    (ApiKey::LIST_OFFSETS, Versions::parse("1-10")),
+    (ApiKey::FETCH, Versions::parse("0-17")),
+    (ApiKey::LIST_OFFSETS, Versions::parse("0-10")),
     (ApiKey::METADATA, Versions::parse("0-13")),
     (ApiKey::OFFSET_COMMIT, Versions::parse("0-9")),
     (ApiKey::OFFSET_FETCH, Versions::parse("0-9")),
@@ -253,6 +253,8 @@ mod tests {
             let api = APIS.iter().find(|api| api.key == *key).unwrap();
             assert_eq!(versions.and(api.versions), *versions, "{key}");
         }
-        assert!(serves(ApiKey::FETCH, 4) && !serves(ApiKey::FETCH, 3) && !serves(ApiKey(9999), 0));
+        assert!(
+            serves(ApiKey::FETCH, 17) && !serves(ApiKey::FETCH, 18) && !serves(ApiKey(9999), 0)
+        );
     }
 }

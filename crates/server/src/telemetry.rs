@@ -132,6 +132,12 @@ pub const METRICS: &[Metric] = &[
         "Kafka connections closed, by reason.",
     ),
     metric(
+        "kafka_fetch_sessions",
+        MetricKind::Gauge,
+        &[],
+        "Fetch sessions of consumers, which ask for what is different each time.",
+    ),
+    metric(
         "kafka_group_generations",
         MetricKind::Counter,
         &[],

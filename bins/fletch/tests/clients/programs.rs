@@ -63,6 +63,13 @@ fn admin_java_4() {
     administer("admin_java_4", java("kafka-4", "Administer"));
 }
 
+/// Message sets of formats 1 and 0 out, in versions of the protocol that Kafka 4 doesn't speak.
+#[test]
+fn old_consumers_kafka_python_2() {
+    let script = python_script("kafka-python-2", "consume_old_kafka_python.py");
+    administer("old_consumers_kafka_python_2", script);
+}
+
 /// Records of an old schema and of a newer one, as producers are upgraded one by one.
 #[test]
 fn schema_growth_confluent_kafka() {

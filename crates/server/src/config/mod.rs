@@ -97,6 +97,11 @@ sections! {
         fetch_bytes_max: u64 = 16 * MIB, Kind::integer(KIB, GIB, "bytes");
         /// Memory for Fetch answers not yet sent, over all connections.
         fetches_memory_bytes_max: u64 = 128 * MIB, Kind::integer(MIB, 1024 * GIB, "bytes");
+        /// Fetch sessions that may exist, which spare consumers asking in full each time. What one of
+        /// them would be more takes the place of one that was idle for two minutes, or is declined.
+        fetch_sessions_max: u64 = 1_000, Kind::integer(0, 1_000_000, "sessions");
+        /// Partitions that all fetch sessions together may have, at some 200 bytes each.
+        fetch_session_partitions_max: u64 = 200_000, Kind::integer(0, 100_000_000, "partitions");
         /// The largest record batch accepted, where a topic sets no `max.message.bytes` of its own.
         batch_bytes_max: u64 = 1_048_588, Kind::integer(KIB, GIB, "bytes");
         /// The largest size a record batch may decompress to.

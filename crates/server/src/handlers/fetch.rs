@@ -1,7 +1,7 @@
 //! Fetch: batches from an offset on, as they were sent, now or when enough have come.
 //!
-//! Sessions (KIP-227) are declined: every answer says session 0, which clients take as "ask in full
-//! each time".
+//! Within a session (KIP-227) a request is made a full one first, and its answer is cut to the news last:
+//! in between there are no sessions.
 
 use std::future::poll_fn;
 use std::pin::Pin;
@@ -23,26 +23,42 @@ use tracing::error;
 use super::{Context, READ_COMMITTED, check_leader_epoch};
 use crate::connection::memory::Reserved;
 use crate::dispatch::Answer;
+use crate::message_sets::{self, ConversionError, Wanted};
 
 /// The first version that names topics by id.
 const BY_ID: i16 = 13;
-/// The epoch of a request that begins a session, and of one that wants none.
-const FULL_EPOCHS: [i32; 2] = [0, -1];
+/// The first version whose limits let a batch larger than them through, if it is the first (KIP-74).
+const OVERSIZE_SINCE: i16 = 3;
 /// The longest a poll waits, whatever the client asks.
 const WAIT_MAX: Duration = Duration::from_secs(300);
 
-pub(crate) async fn handle(context: &Context<'_>, request: FetchRequest) -> Answer {
-    if !FULL_EPOCHS.contains(&request.session_epoch) {
-        let error = match request.session_id {
-            0 => ErrorCode::INVALID_FETCH_SESSION_EPOCH,
-            _ => ErrorCode::FETCH_SESSION_ID_NOT_FOUND,
-        };
-        return FetchResponse {
-            error_code: context.count(error),
-            ..Default::default()
+pub(crate) async fn handle(context: &Context<'_>, mut request: FetchRequest) -> Answer {
+    let by_id = context.version() >= BY_ID;
+    let sessions = &context.broker.fetch_sessions;
+    let part = match sessions.begin(&mut request, by_id, Instant::now().into_std()) {
+        Ok(part) => part,
+        Err(error) => {
+            let error_code = context.count(error);
+            return FetchResponse {
+                error_code,
+                ..Default::default()
+            }
+            .into();
         }
-        .into();
+    };
+    let Read {
+        response, reserved, ..
+    } = read(context, &request).await;
+    let now = Instant::now().into_std();
+    let response = sessions.end(part, &request, by_id, response, now);
+    Answer {
+        body: response.into(),
+        reserved,
     }
+}
+
+/// Answers a full request, at once or when enough has come.
+async fn read(context: &Context<'_>, request: &FetchRequest) -> Read {
     let wait = Duration::from_millis(u64::try_from(request.max_wait_ms).unwrap_or(0)).min(WAIT_MAX);
     let deadline = Instant::now() + wait;
     // More than may be answered is never waited for.
@@ -56,16 +72,13 @@ pub(crate) async fn handle(context: &Context<'_>, request: FetchRequest) -> Answ
         .min(bytes_max);
     let topics = find_topics(context, &request.topics);
     // Taken before the first read: what is appended after it is noticed.
-    let mut appends = Appends::of(context, &topics, &request);
+    let mut appends = Appends::of(context, &topics, request);
     loop {
         appends.mark_seen();
-        let read = read_all(context, &request, &topics, bytes_max, deadline).await;
+        let read = read_all(context, request, &topics, bytes_max, deadline).await;
         let is_due = read.bytes >= bytes_wanted || read.failed || Instant::now() >= deadline;
         if is_due || context.closing.is_cancelled() {
-            return Answer {
-                body: read.response.into(),
-                reserved: read.reserved,
-            };
+            return read;
         }
         // The memory is for others while this one waits.
         drop(read);
@@ -189,8 +202,10 @@ async fn read_all(
             } else {
                 0
             };
-            // A batch larger than the limits is still sent, if it is the first (KIP-74).
-            let is_first = may_read && read.bytes == 0;
+            // A batch larger than the limits is still sent, if it is the first. Consumers of before
+            // KIP-74 don't ask for partitions in turn, and would never get another's.
+            let is_first = read.bytes == 0 || (context.version() < OVERSIZE_SINCE && left > 0);
+            let is_first = may_read && is_first;
             let mut data = match topic {
                 Some(topic) => {
                     let committed = request.isolation_level == READ_COMMITTED;
@@ -257,6 +272,23 @@ async fn read_partition(
     if !(marks.log_start..=marks.high).contains(&from) {
         return Err(ErrorCode::OFFSET_OUT_OF_RANGE);
     }
+    if let Some(format) = message_sets::format(context.version()) {
+        let wanted = Wanted {
+            from,
+            room,
+            at_least_one: is_first,
+            format,
+        };
+        let records = match room > 0 || is_first {
+            true => read_messages(context, topic, partition, wanted).await?,
+            false => Payload::default(),
+        };
+        return Ok(PartitionData {
+            high_watermark: marks.high,
+            records: Some(records),
+            ..Default::default()
+        });
+    }
     let error = |problem| read_error(topic, partition, &problem);
     let mut batches = match room > 0 || is_first {
         // From here on nothing is decided yet.
@@ -270,6 +302,7 @@ async fn read_partition(
     if committed {
         batches.truncate(batches.partition_point(|batch| batch.base_offset() < marks.stable));
     }
+    message_sets::cut_before_zstd(&mut batches, context.version())?;
     let mut records = payload(&batches);
     if !is_first && records.len() > room {
         (batches, records) = (Vec::new(), Payload::default());
@@ -296,6 +329,20 @@ async fn read_partition(
         aborted_transactions,
         records: Some(records),
         ..Default::default()
+    })
+}
+
+async fn read_messages(
+    context: &Context<'_>,
+    topic: &Topic,
+    partition: i32,
+    wanted: Wanted,
+) -> Result<Payload, ErrorCode> {
+    let (store, limits) = (&context.broker.store, &context.broker.limits);
+    let read = message_sets::read(store, topic, partition, wanted, limits).await;
+    read.map_err(|problem| match problem {
+        ConversionError::Read(problem) => read_error(topic, partition, &problem),
+        ConversionError::Wire(problem) => problem.code(),
     })
 }
 

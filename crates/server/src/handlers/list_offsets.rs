@@ -1,5 +1,7 @@
 //! ListOffsets: the offset of a time, or of a place that has no time.
 
+use std::sync::Arc;
+
 use fletch_store::Topic;
 use fletch_wire::ErrorCode;
 use fletch_wire::messages::list_offsets::{
@@ -36,6 +38,11 @@ pub(crate) async fn handle(
             };
             let partition_index = partition.partition_index;
             partitions.push(match found {
+                Ok(found) if context.version() == 0 => ListOffsetsPartitionResponse {
+                    partition_index,
+                    old_style_offsets: old_style(context, &topic, &partition, found),
+                    ..Default::default()
+                },
                 Ok((offset, timestamp)) => ListOffsetsPartitionResponse {
                     partition_index,
                     offset,
@@ -65,6 +72,29 @@ pub(crate) async fn handle(
         topics,
         ..Default::default()
     }
+}
+
+/// The answer of version 0: places to begin at, the last first, of which reading brings everything of the
+/// asked time and later. On Kafka these are where segments begin; a partition here is as one segment.
+fn old_style(
+    context: &Context<'_>,
+    topic: &Option<Arc<Topic>>,
+    asked: &ListOffsetsPartition,
+    (found, _): (i64, i64),
+) -> Vec<i64> {
+    let id = topic.as_ref().map(|topic| topic.id).unwrap_or_default();
+    let marks = context.broker.store.watermarks(id, asked.partition_index);
+    let Some(marks) = marks else {
+        return Vec::new();
+    };
+    // Of a time after all records only the end is later.
+    let found = if found == NONE { marks.high } else { found };
+    let mut offsets = vec![found];
+    if found > marks.log_start {
+        offsets.push(marks.log_start);
+    }
+    offsets.truncate(usize::try_from(asked.max_num_offsets).unwrap_or(0));
+    offsets
 }
 
 /// The offset, and the timestamp of the record there; both -1 if there is none. Who asks for committed

@@ -186,3 +186,15 @@ pub(super) fn compress(bytes: &[u8]) -> std::io::Result<Vec<u8>> {
     encoder.write_all(bytes)?;
     Ok(encoder.finish()?)
 }
+
+/// Gives a frame of [`compress`] the header checksum that clients of message format 0 expect, which is
+/// over the magic number too (KAFKA-3160).
+pub(super) fn with_old_checksum(frame: &mut [u8]) {
+    // The magic number, flags and block size; the checksum comes after them.
+    const DESCRIBED: usize = 6;
+    if let Some((described, rest)) = frame.split_at_mut_checked(DESCRIBED)
+        && let Some(stored) = rest.first_mut()
+    {
+        *stored = (checksum(described) >> 8) as u8;
+    }
+}

@@ -129,6 +129,15 @@ impl Compression {
             fault: CompressionFault::NotCompressed(error.to_string().into()),
         })
     }
+
+    /// As [`compress`](Self::compress), for readers of message format 0.
+    pub(super) fn compress_for_format_0(self, bytes: &[u8]) -> Result<Vec<u8>> {
+        let mut compressed = self.compress(bytes)?;
+        if self == Self::Lz4 {
+            lz4::with_old_checksum(&mut compressed);
+        }
+        Ok(compressed)
+    }
 }
 
 impl std::fmt::Display for Compression {
