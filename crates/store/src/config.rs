@@ -26,6 +26,9 @@ pub struct StoreConfig {
     pub flush_bytes_max: usize,
     /// Memory for the newest batches.
     pub tail_bytes_max: usize,
+    /// Memory for the keys that one pass of compaction remembers. A pass that has more of them goes
+    /// on with the next.
+    pub compaction_memory_bytes_max: usize,
     /// A producer silent for this long is forgotten (Kafka: `producer.id.expiration.ms`).
     pub producer_id_expiration_ms: i64,
     /// The most idempotent producers remembered, counted by partition; the longest silent one
@@ -49,6 +52,7 @@ impl StoreConfig {
             queue_bytes_max: 32 * MIB,
             flush_bytes_max: 4 * MIB,
             tail_bytes_max: 64 * MIB,
+            compaction_memory_bytes_max: 64 * MIB,
             producer_id_expiration_ms: 24 * 60 * 60 * 1000,
             producers_max: 100_000,
             tables: false,

@@ -32,7 +32,7 @@ pub use config::{Clock, StoreConfig};
 pub use error::{AppendError, ReadError, StoreError};
 pub use log::storage::{Appender, ListedSegment, Storage};
 pub use state::{Appended, OpenTransaction, ProducerState};
-pub use store::{AbortedTransaction, Retained, Store, Ticket, Watermarks};
+pub use store::{AbortedTransaction, Compacted, Retained, Store, Ticket, Watermarks};
 pub use topic::{
     NewTopic, PARTITIONS_MAX, RETENTION_MS_DEFAULT, TOPIC_NAME_BYTES_MAX, Topic,
     validate_topic_name,

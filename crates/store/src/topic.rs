@@ -15,6 +15,15 @@ pub const PARTITIONS_MAX: i32 = 100_000;
 /// The default of `retention.ms`: seven days.
 pub const RETENTION_MS_DEFAULT: i64 = 7 * 24 * 60 * 60 * 1000;
 
+/// The default of `segment.ms`: seven days.
+const SEGMENT_MS_DEFAULT: i64 = 7 * 24 * 60 * 60 * 1000;
+
+/// The default of `delete.retention.ms`: a day.
+const DELETE_RETENTION_MS_DEFAULT: i64 = 24 * 60 * 60 * 1000;
+
+/// The default of `min.cleanable.dirty.ratio`.
+const DIRTY_RATIO_MIN_DEFAULT: f64 = 0.5;
+
 /// A topic as it is now.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
@@ -31,14 +40,73 @@ pub struct Topic {
     pub created_ms: i64,
 }
 
+/// How a topic is compacted.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Compaction {
+    /// How young a record may be to be compacted (`min.compaction.lag.ms`).
+    pub(crate) lag_ms_min: i64,
+    /// How old it may become before it is (`max.compaction.lag.ms`).
+    pub(crate) lag_ms_max: i64,
+    /// How old it may become before the log goes on in a new segment: `segment.ms`, or
+    /// `max.compaction.lag.ms` if that is less.
+    pub(crate) segment_ms: i64,
+    /// How long a tombstone stays once it is compacted (`delete.retention.ms`).
+    pub(crate) delete_retention_ms: i64,
+    /// The part of a partition that must be new (`min.cleanable.dirty.ratio`).
+    pub(crate) dirty_ratio_min: f64,
+}
+
 impl Topic {
-    /// `retention.ms`: how long records are kept; `None` is for ever.
+    /// Whether `cleanup.policy` says that old records are deleted (which is the default), and whether
+    /// it says that of each key the latest record is kept.
+    fn cleanup_policy(&self) -> (bool, bool) {
+        let Some(policy) = self.configs.get("cleanup.policy") else {
+            return (true, false);
+        };
+        let has = |word: &str| policy.split(',').any(|one| one.trim() == word);
+        (has("delete"), has("compact"))
+    }
+
+    /// Whether each key's latest record is kept, and those before it aren't: then every record needs a
+    /// key.
+    pub fn is_compacted(&self) -> bool {
+        self.cleanup_policy().1
+    }
+
+    /// How the topic is compacted, if it is.
+    pub(crate) fn compaction(&self) -> Option<Compaction> {
+        self.is_compacted().then(|| {
+            let config = |key: &str| self.configs.get(key).map(|value| value.trim());
+            let ms = |key, default| {
+                let value = config(key).and_then(|value| value.parse::<i64>().ok());
+                value.unwrap_or(default).max(0)
+            };
+            let lag_ms_max = ms("max.compaction.lag.ms", i64::MAX);
+            let ratio = config("min.cleanable.dirty.ratio").and_then(|value| value.parse().ok());
+            Compaction {
+                lag_ms_min: ms("min.compaction.lag.ms", 0),
+                lag_ms_max,
+                segment_ms: ms("segment.ms", SEGMENT_MS_DEFAULT).min(lag_ms_max),
+                delete_retention_ms: ms("delete.retention.ms", DELETE_RETENTION_MS_DEFAULT),
+                dirty_ratio_min: ratio.unwrap_or(DIRTY_RATIO_MIN_DEFAULT),
+            }
+        })
+    }
+
+    /// `retention.ms`: how long records are kept; `None` is for ever, as where they are compacted and
+    /// not deleted.
     pub fn retention_ms(&self) -> Option<i64> {
+        if !self.cleanup_policy().0 {
+            return None;
+        }
         limit(&self.configs, "retention.ms").unwrap_or(Some(RETENTION_MS_DEFAULT))
     }
 
     /// `retention.bytes`: how many bytes of each partition are kept; `None` is all.
     pub fn retention_bytes(&self) -> Option<i64> {
+        if !self.cleanup_policy().0 {
+            return None;
+        }
         limit(&self.configs, "retention.bytes").unwrap_or(None)
     }
 }
@@ -56,7 +124,7 @@ pub struct NewTopic {
     pub name: String,
     /// At least 1, at most [`PARTITIONS_MAX`].
     pub partitions: i32,
-    /// Kept as they are; the store itself reads `retention.ms` and `retention.bytes`.
+    /// Kept as they are; the store itself reads those of retention and compaction.
     pub configs: BTreeMap<String, String>,
 }
 

@@ -329,3 +329,25 @@ async fn a_marker_is_refused_of_an_old_epoch_and_where_there_is_no_partition() {
     assert_eq!((aborted.len(), aborted[0].first_offset), (1, 0));
     store.shutdown().await.unwrap();
 }
+
+/// Whoever waits for something to be decided is told when what was open is trimmed away.
+#[tokio::test]
+async fn what_is_deleted_of_an_open_transaction_is_decided() {
+    let storage = MemoryStorage::new(0);
+    let store = Store::open_on(Arc::new(storage), config()).unwrap();
+    let topic = store.create_topic(NewTopic::new("t", 1)).await.unwrap().id;
+    let (id, epoch) = store.allocate_producer_id().await.unwrap();
+    let open = transactional((id, epoch, 0), "open");
+    store.append(topic, 0, open).await.unwrap().await.unwrap();
+    for _ in 0..2 {
+        let other = batch(Produce::default());
+        store.append(topic, 0, other).await.unwrap().await.unwrap();
+    }
+    let mut watch = store.watch_stable(topic, 0).unwrap();
+    assert_eq!(*watch.borrow_and_update(), 0);
+    store.delete_records(topic, 0, 2).await.unwrap();
+    let told = tokio::time::timeout(Duration::from_secs(10), watch.changed());
+    told.await.expect("nobody was told").unwrap();
+    assert_eq!(*watch.borrow(), 2);
+    store.shutdown().await.unwrap();
+}

@@ -26,7 +26,10 @@ use crate::codec::{DecodeError, Reader, Write};
 use crate::error::StoreError;
 
 const MAGIC: &[u8; 8] = b"FLETCHIX";
-const VERSION: u32 = 1;
+/// Of the index of one segment.
+const VERSION_OF_ONE: u32 = 1;
+/// Of the index of what compaction has made of several; it says which.
+const VERSION: u32 = 2;
 const HEADER_BYTES: usize = 64;
 const ROW_BYTES: usize = 56;
 const ENTRY_BYTES: usize = 32;
@@ -102,6 +105,27 @@ pub(crate) struct Row {
     pub(crate) bytes: u64,
 }
 
+/// The stretch of the log whose entries a segment holds, by the numbers of the segments as they were
+/// written; of what nobody has compacted, its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Covers {
+    pub(crate) first: u64,
+    pub(crate) last: u64,
+}
+
+impl Covers {
+    pub(crate) fn one(number: u64) -> Self {
+        Self {
+            first: number,
+            last: number,
+        }
+    }
+
+    pub(crate) fn holds(self, other: Self) -> bool {
+        self.first <= other.first && other.last <= self.last
+    }
+}
+
 /// The index of a segment that is being written.
 #[derive(Debug, Default)]
 pub(crate) struct MemoryIndex {
@@ -169,17 +193,24 @@ impl FrozenIndex {
     }
 
     /// The object's bytes.
-    pub(crate) fn encode(&self, number: u64, segment_bytes: u64) -> Vec<u8> {
+    pub(crate) fn encode(&self, number: u64, segment_bytes: u64, covers: Covers) -> Vec<u8> {
         let batches: usize = self.rows.iter().map(|row| row.count as usize).sum();
         let mut out =
             Vec::with_capacity(HEADER_BYTES + self.rows.len() * ROW_BYTES + batches * ENTRY_BYTES);
         out.put(MAGIC);
-        out.put_u32(VERSION);
+        let is_one = covers == Covers::one(number);
+        out.put_u32(if is_one { VERSION_OF_ONE } else { VERSION });
         out.put_len(self.rows.len());
         out.put_len(batches);
         out.put_u64(number);
         out.put_u64(segment_bytes);
-        out.put(&[0; HEADER_BYTES - 40]);
+        let Covers { first, last } = match is_one {
+            true => Covers { first: 0, last: 0 },
+            false => covers,
+        };
+        out.put_u64(first);
+        out.put_u64(last);
+        out.put(&[0; HEADER_BYTES - 56]);
         close(&mut out, HEADER_BYTES);
         for row in &self.rows {
             row.key.write(&mut out);
@@ -225,6 +256,7 @@ pub(crate) struct FileIndex {
     entries: u32,
     /// Bytes of the segment that this is the index of.
     pub(crate) segment_bytes: u64,
+    pub(crate) covers: Covers,
 }
 
 impl FileIndex {
@@ -247,11 +279,19 @@ impl FileIndex {
             let entries = reader.u32("entry count")?;
             let says = reader.u64("segment number")?;
             let segment_bytes = reader.u64("segment size")?;
+            let covers = match version {
+                VERSION_OF_ONE => Covers::one(number),
+                _ => Covers {
+                    first: reader.u64("first segment")?,
+                    last: reader.u64("last segment")?,
+                },
+            };
             let index = Self {
                 number,
                 rows,
                 entries,
                 segment_bytes,
+                covers,
             };
             Ok((version, index, says))
         })()

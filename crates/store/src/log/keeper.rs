@@ -127,6 +127,7 @@ pub(crate) fn create(shared: &Shared, number: u64) -> Result<Fresh, StoreError> 
 fn keep(shared: &Shared, sealed: &Sealed) -> Result<(), StoreError> {
     let SealedSegment {
         number,
+        covers,
         bytes,
         salt,
         index,
@@ -140,10 +141,11 @@ fn keep(shared: &Shared, sealed: &Sealed) -> Result<(), StoreError> {
         .map_err(|error| StoreError::io(format!("seal {}", segment_name(*number)), error))?;
     let name = index_name(*number);
     storage
-        .put(&name, &frozen.encode(*number, *bytes))
+        .put(&name, &frozen.encode(*number, *bytes, *covers))
         .map_err(|error| StoreError::io(format!("write {name}"), error))?;
     shared.segments.replace(Arc::new(SealedSegment {
         number: *number,
+        covers: *covers,
         salt: *salt,
         bytes: *bytes,
         index: SealedIndex::File(FileIndex::open(storage, *number)?),

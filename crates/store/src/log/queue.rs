@@ -77,6 +77,8 @@ struct State {
     closed: Option<StoreError>,
     /// The writer sleeps until it is woken.
     idle: bool,
+    /// What is written next goes to a new segment.
+    rolls: bool,
 }
 
 impl Queue {
@@ -109,6 +111,16 @@ impl Queue {
     pub(crate) fn close(&self, reason: StoreError) {
         self.state().closed.get_or_insert(reason);
         self.filled.notify_one();
+    }
+
+    /// Has what is queued from here on written to a new segment.
+    pub(crate) fn roll(&self) {
+        self.state().rolls = true;
+    }
+
+    /// Whether that was asked for since the last time.
+    pub(crate) fn take_roll(&self) -> bool {
+        std::mem::take(&mut self.state().rolls)
     }
 
     /// Moves entries into `into`, in order, while `fits` allows the next one; the first is always

@@ -11,10 +11,10 @@ use uuid::Uuid;
 use super::checkpoint;
 use super::entry::Entry;
 use super::index::{
-    FileIndex, FrozenIndex, IndexEntry, MemoryIndex, SealedIndex, index_name, index_number,
+    Covers, FileIndex, FrozenIndex, IndexEntry, MemoryIndex, SealedIndex, index_name, index_number,
 };
 use super::segment::{SegmentHeader, scan, segment_name};
-use super::segments::SealedSegment;
+use super::segments::{COMPACTED_FROM, SealedSegment};
 use super::storage::{ListedSegment, Storage};
 use crate::error::StoreError;
 use crate::state::{Outcome, State};
@@ -36,7 +36,9 @@ pub(crate) fn recover(storage: &dyn Storage) -> Result<Recovered, StoreError> {
     let listed = storage
         .segments()
         .map_err(|error| StoreError::io("list segments", error))?;
-    let (first, state) = newest_checkpoint(storage, &listed)?;
+    let made = listed.partition_point(|segment| segment.number < COMPACTED_FROM);
+    let (listed, compacted) = listed.split_at(made);
+    let (first, state) = newest_checkpoint(storage, listed)?;
     let mut recovery = Recovery {
         storage,
         first,
@@ -53,9 +55,11 @@ pub(crate) fn recover(storage: &dyn Storage) -> Result<Recovered, StoreError> {
     };
     let since = listed.partition_point(|segment| segment.number < first);
     let (before, since) = listed.split_at(since);
+    let compacted = recovery.compacted(compacted)?;
     for segment in before {
-        recovery.keep(segment.number)?;
+        recovery.keep(segment.number, &compacted)?;
     }
+    recovery.place(compacted);
     for segment in since {
         recovery.replay(*segment)?;
     }
@@ -112,8 +116,63 @@ struct Recovery<'a> {
 }
 
 impl Recovery<'_> {
-    /// A segment from before the checkpoint: its index is all that is needed of it.
-    fn keep(&mut self, number: u64) -> Result<(), StoreError> {
+    /// What compaction has made and nothing newer of it has replaced. Of what it had not finished, or
+    /// had replaced and not removed yet, nothing is left behind.
+    fn compacted(&self, listed: &[ListedSegment]) -> Result<Vec<Arc<SealedSegment>>, StoreError> {
+        let objects = self
+            .storage
+            .objects()
+            .map_err(|error| StoreError::io("list indexes", error))?;
+        let mut kept: Vec<Arc<SealedSegment>> = Vec::new();
+        // The newest first: it may hold what older ones held.
+        for ListedSegment { number, .. } in listed.iter().rev() {
+            // An index is written when its segment is whole.
+            let index = match objects.contains(&index_name(*number)) {
+                true => Some(FileIndex::open(self.storage, *number)?),
+                false => None,
+            };
+            let is_new = |index: &FileIndex| kept.iter().all(|one| !one.covers.holds(index.covers));
+            match index.filter(is_new) {
+                Some(index) if index.covers.last >= self.first => {
+                    // To apply its entries again all of them would have to be there.
+                    return Err(StoreError::Missing {
+                        file: "every checkpoint".to_owned(),
+                        reason: format!("{} is compacted", segment_name(index.covers.last)),
+                    });
+                }
+                Some(index) => kept.push(Arc::new(SealedSegment {
+                    number: *number,
+                    covers: index.covers,
+                    salt: self.header(*number)?.salt,
+                    bytes: index.segment_bytes,
+                    index: SealedIndex::File(index),
+                })),
+                None => self.remove(*number)?,
+            }
+        }
+        Ok(kept)
+    }
+
+    fn remove(&self, number: u64) -> Result<(), StoreError> {
+        self.storage
+            .trim(number)
+            .map_err(|error| StoreError::io(format!("remove {}", segment_name(number)), error))
+    }
+
+    /// Puts what compaction has made among the others, in the order of the log.
+    fn place(&mut self, compacted: Vec<Arc<SealedSegment>>) {
+        self.recovered.sealed.extend(compacted);
+        let sealed = &mut self.recovered.sealed;
+        sealed.sort_unstable_by_key(|segment| segment.covers.last);
+    }
+
+    /// A segment from before the checkpoint: its index is all that is needed of it. What compaction has
+    /// taken the place of goes.
+    fn keep(&mut self, number: u64, compacted: &[Arc<SealedSegment>]) -> Result<(), StoreError> {
+        let covers = Covers::one(number);
+        if compacted.iter().any(|one| one.covers.holds(covers)) {
+            return self.remove(number);
+        }
         let header = self.header(number)?;
         let objects = index_name(number);
         let index = FileIndex::open(self.storage, number).map_err(|error| match error {
@@ -127,6 +186,7 @@ impl Recovery<'_> {
         })?;
         self.recovered.sealed.push(Arc::new(SealedSegment {
             number,
+            covers,
             salt: header.salt,
             bytes: index.segment_bytes,
             index: SealedIndex::File(index),
@@ -210,6 +270,7 @@ impl Recovery<'_> {
         index: MemoryIndex,
     ) -> Result<(), StoreError> {
         let number = header.number;
+        let covers = Covers::one(number);
         let ends = ends(&self.recovered.state);
         let frozen = FrozenIndex::new(index, ends);
         let name = index_name(number);
@@ -217,10 +278,11 @@ impl Recovery<'_> {
             .seal(number, bytes)
             .map_err(|error| StoreError::io(format!("seal {}", segment_name(number)), error))?;
         self.storage
-            .put(&name, &frozen.encode(number, bytes))
+            .put(&name, &frozen.encode(number, bytes, covers))
             .map_err(|error| StoreError::io(format!("write {name}"), error))?;
         self.recovered.sealed.push(Arc::new(SealedSegment {
             number,
+            covers,
             salt: header.salt,
             bytes,
             index: SealedIndex::File(FileIndex::open(self.storage, number)?),
@@ -255,11 +317,8 @@ fn remove_orphans(storage: &dyn Storage, sealed: &[Arc<SealedSegment>]) -> Resul
         .objects()
         .map_err(|error| StoreError::io("list indexes", error))?;
     for name in objects {
-        let orphan = index_number(&name).is_some_and(|number| {
-            sealed
-                .binary_search_by_key(&number, |segment| segment.number)
-                .is_err()
-        });
+        let orphan = index_number(&name)
+            .is_some_and(|number| sealed.iter().all(|segment| segment.number != number));
         if orphan {
             storage
                 .delete(&name)

@@ -3,12 +3,16 @@
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use super::entry::PartitionKey;
-use super::index::{FrozenIndex, IndexEntry, MemoryIndex, SealedIndex, entries_from};
+use super::index::{Covers, FrozenIndex, IndexEntry, MemoryIndex, SealedIndex, entries_from};
+
+/// What compaction makes is numbered from here on: its segments are no place where the log goes on.
+pub(crate) const COMPACTED_FROM: u64 = 1 << 62;
 
 /// A segment that nothing is appended to any more.
 #[derive(Debug)]
 pub(crate) struct SealedSegment {
     pub(crate) number: u64,
+    pub(crate) covers: Covers,
     pub(crate) salt: u32,
     pub(crate) bytes: u64,
     pub(crate) index: SealedIndex,
@@ -24,9 +28,11 @@ struct ActiveSegment {
 
 #[derive(Debug, Default)]
 struct Inner {
-    /// Ascending by number. Readers take a copy of the pointer and look at their leisure.
+    /// In the order of the log. Readers take a copy of the pointer and look at their leisure.
     sealed: Arc<Vec<Arc<SealedSegment>>>,
     active: Option<ActiveSegment>,
+    /// The number of what compaction makes next.
+    compacted_next: u64,
 }
 
 /// All segments.
@@ -45,10 +51,13 @@ pub(crate) struct ActiveEntries {
 
 impl Segments {
     pub(crate) fn new(sealed: Vec<Arc<SealedSegment>>) -> Self {
+        let numbers = sealed.iter().map(|segment| segment.number + 1);
+        let compacted_next = numbers.max().unwrap_or(0).max(COMPACTED_FROM);
         Self {
             inner: RwLock::new(Inner {
                 sealed: Arc::new(sealed),
                 active: None,
+                compacted_next,
             }),
         }
     }
@@ -97,6 +106,7 @@ impl Segments {
         let active = inner.active.take()?;
         let sealed = Arc::new(SealedSegment {
             number: active.number,
+            covers: Covers::one(active.number),
             salt: active.salt,
             bytes,
             index: SealedIndex::Frozen(FrozenIndex::new(active.index, ends)),
@@ -113,6 +123,27 @@ impl Segments {
                 *slot = Arc::clone(&segment);
             }
         }
+    }
+
+    /// Puts what compaction has made in the place of what it was made of, which is given back.
+    pub(crate) fn compacted(&self, segment: &Arc<SealedSegment>) -> Vec<Arc<SealedSegment>> {
+        let mut inner = self.write();
+        let sealed = Arc::make_mut(&mut inner.sealed);
+        let is_old = |old: &Arc<SealedSegment>| segment.covers.holds(old.covers);
+        let old: Vec<_> = sealed.iter().filter(|one| is_old(one)).cloned().collect();
+        sealed.retain(|one| !is_old(one));
+        let place = sealed.partition_point(|one| one.covers.last < segment.covers.first);
+        sealed.insert(place, Arc::clone(segment));
+        old
+    }
+
+    /// A number for a segment that compaction makes: greater than any before, so that nothing that is
+    /// left of one that failed is taken for a part of it.
+    pub(crate) fn next_compacted(&self) -> u64 {
+        let mut inner = self.write();
+        let number = inner.compacted_next;
+        inner.compacted_next += 1;
+        number
     }
 
     /// Takes a sealed segment out.

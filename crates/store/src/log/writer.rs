@@ -103,7 +103,8 @@ impl Writer {
     fn flush(&mut self) -> Result<(), StoreError> {
         let bytes: usize = self.pending.iter().map(|pending| pending.frame_bytes).sum();
         let full = self.at + bytes as u64 > u64::from(self.shared.config.segment_bytes)
-            || self.shared.segments.active_batches() >= self.shared.config.segment_batches_max;
+            || self.shared.segments.active_batches() >= self.shared.config.segment_batches_max
+            || self.shared.queue.take_roll();
         if full && self.at > SEGMENT_HEADER_BYTES as u64 {
             self.roll()?;
         }
@@ -143,6 +144,7 @@ impl Writer {
     fn publish(&mut self) {
         let mut outcomes: Vec<Result<Outcome, Refusal>> = Vec::with_capacity(self.pending.len());
         let mut batches: Vec<(PartitionKey, IndexEntry)> = Vec::with_capacity(self.pending.len());
+        let mut trimmed: Vec<PartitionKey> = Vec::new();
         {
             // Readers see offsets, index and tail change together.
             let mut state = self.shared.state_mut();
@@ -167,6 +169,9 @@ impl Writer {
                     );
                     batches.push((batch.key, entry));
                 }
+                if let Entry::PartitionTrimmed { key, .. } = &pending.entry {
+                    trimmed.push(*key);
+                }
                 outcomes.push(outcome);
             }
             metrics::gauge!("kafka_log_tail_bytes").set(tail.bytes() as f64);
@@ -182,7 +187,9 @@ impl Writer {
             let stables: Vec<(PartitionKey, i64)> = {
                 let state = self.shared.state();
                 let stable = |key| state.bounds(key).map(|bounds| (key, bounds.stable));
-                batches.iter().filter_map(|(key, _)| stable(*key)).collect()
+                // Where the beginning of an open transaction is trimmed, more is decided, too.
+                let keys = batches.iter().map(|(key, _)| *key).chain(trimmed);
+                keys.filter_map(stable).collect()
             };
             self.shared.stable_watchers.notify(stables.into_iter());
         }

@@ -1,6 +1,7 @@
 //! The handle that everybody else uses.
 
 mod append;
+mod compaction;
 mod offsets;
 mod read;
 mod retention;
@@ -15,6 +16,7 @@ use tokio::sync::{oneshot, watch};
 use uuid::Uuid;
 
 pub use self::append::Ticket;
+pub use self::compaction::Compacted;
 pub use self::read::Watermarks;
 pub use self::retention::Retained;
 pub use self::transactions::AbortedTransaction;

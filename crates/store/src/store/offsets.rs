@@ -219,6 +219,7 @@ impl Shared {
         let located = Located {
             number: place.number,
             salt: place.salt,
+            end_offset: place.entry.last_offset() + 1,
             entries: vec![place.entry],
         };
         let mut timestamps = Vec::new();

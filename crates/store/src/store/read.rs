@@ -11,7 +11,7 @@ use crate::batch::StoredBatch;
 use crate::error::{ReadError, StoreError};
 use crate::log::entry::{Entry, PartitionKey};
 use crate::log::frame::{FRAME_HEADER_BYTES, FrameHeader};
-use crate::log::index::IndexEntry;
+use crate::log::index::{IndexEntry, Row};
 use crate::log::segment::segment_name;
 use crate::log::segments::SealedSegment;
 use crate::shared::Shared;
@@ -158,6 +158,11 @@ impl Shared {
                 Err(error) if was_removed(&error, &mut retries) => continue,
                 Err(error) => return Err(error.into()),
             };
+            if found.entries.is_empty() {
+                // Compaction has left nothing from here to the end of the segment.
+                next = next.max(found.end_offset);
+                continue;
+            }
             let entries = fitting(&found.entries, left, batches.is_empty());
             if entries.is_empty() {
                 break;
@@ -209,7 +214,7 @@ impl Shared {
             let entries = segment
                 .index
                 .entries_from(&*self.storage, &row, offset, ENTRIES_MAX)?;
-            return Ok(Some(Located::of(&segment, entries)));
+            return Ok(Some(Located::of(&segment, &row, entries)));
         }
         Ok(self
             .segments
@@ -218,6 +223,7 @@ impl Shared {
             .map(|active| Located {
                 number: active.number,
                 salt: active.salt,
+                end_offset: offset,
                 entries: active.entries,
             }))
     }
@@ -298,21 +304,24 @@ fn lost(key: PartitionKey, offset: i64) -> StoreError {
 pub(crate) struct Located {
     pub(crate) number: u64,
     pub(crate) salt: u32,
+    /// Of a sealed segment: where the partition ended when that was written.
+    pub(crate) end_offset: i64,
     pub(crate) entries: Vec<IndexEntry>,
 }
 
 impl Located {
-    fn of(segment: &SealedSegment, entries: Vec<IndexEntry>) -> Self {
+    pub(crate) fn of(segment: &SealedSegment, row: &Row, entries: Vec<IndexEntry>) -> Self {
         Self {
             number: segment.number,
             salt: segment.salt,
+            end_offset: row.end_offset,
             entries,
         }
     }
 }
 
 /// The first entries whose batches fit `bytes_max`; one at least if `one`.
-fn fitting(entries: &[IndexEntry], bytes_max: usize, one: bool) -> &[IndexEntry] {
+pub(crate) fn fitting(entries: &[IndexEntry], bytes_max: usize, one: bool) -> &[IndexEntry] {
     let mut left = bytes_max;
     let mut count = 0;
     for entry in entries {

@@ -271,7 +271,7 @@ impl Shared {
         };
         let (mut segments, mut bytes) = (0, 0);
         for segment in self.segments.sealed().iter() {
-            if segment.number >= *older || self.is_alive(segment)? {
+            if segment.covers.last >= *older || self.is_alive(segment)? {
                 continue;
             }
             // Readers look again when what they found is gone, so it must not be found any more.

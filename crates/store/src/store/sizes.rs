@@ -44,11 +44,23 @@ impl Shared {
         sealed: &[Arc<SealedSegment>],
         starts: &HashMap<PartitionKey, i64>,
     ) -> Result<HashMap<PartitionKey, u64>, StoreError> {
+        let mut sizes = self.sealed_sizes(sealed, starts)?;
+        for (key, size) in &mut sizes {
+            let start = starts.get(key).copied().unwrap_or(0);
+            let active = self.segments.active_entries(*key, start, usize::MAX);
+            *size += active.map_or(0, |active| sum(&active.entries));
+        }
+        Ok(sizes)
+    }
+
+    /// As [`sizes`](Self::sizes), without the segment that is being written.
+    pub(super) fn sealed_sizes(
+        &self,
+        sealed: &[Arc<SealedSegment>],
+        starts: &HashMap<PartitionKey, i64>,
+    ) -> Result<HashMap<PartitionKey, u64>, StoreError> {
         let mut sizes: HashMap<PartitionKey, u64> = starts.keys().map(|key| (*key, 0)).collect();
         let mut ended: HashMap<PartitionKey, i64> = HashMap::new();
-        let sum = |entries: &[IndexEntry]| -> u64 {
-            entries.iter().map(|entry| u64::from(entry.bytes)).sum()
-        };
         for segment in sealed {
             segment.index.visit_rows(&*self.storage, |row| {
                 if let (Some(size), Some(&start)) = (sizes.get_mut(&row.key), starts.get(&row.key))
@@ -69,11 +81,10 @@ impl Shared {
                 Ok(ControlFlow::Continue(()))
             })?;
         }
-        for (key, size) in &mut sizes {
-            let start = starts.get(key).copied().unwrap_or(0);
-            let active = self.segments.active_entries(*key, start, usize::MAX);
-            *size += active.map_or(0, |active| sum(&active.entries));
-        }
         Ok(sizes)
     }
+}
+
+fn sum(entries: &[IndexEntry]) -> u64 {
+    entries.iter().map(|entry| u64::from(entry.bytes)).sum()
 }

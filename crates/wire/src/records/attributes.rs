@@ -77,6 +77,11 @@ impl Attributes {
         self.with(Self::CONTROL, control)
     }
 
+    /// The same, with a base timestamp that says when tombstones may go, or without.
+    pub fn with_delete_horizon(self, delete_horizon: bool) -> Self {
+        self.with(Self::DELETE_HORIZON, delete_horizon)
+    }
+
     fn with(self, bit: i16, set: bool) -> Self {
         Self(if set { self.0 | bit } else { self.0 & !bit })
     }

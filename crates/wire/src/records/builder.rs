@@ -3,7 +3,7 @@ use bytes::{BufMut, Bytes};
 use crate::{
     Error, Result,
     records::{
-        Attributes, Batch, Compression, Records, TimestampType,
+        Attributes, Batch, BatchHeader, Compression, Records, TimestampType,
         batch::{HEADER_BYTES, UNCOUNTED_BYTES},
         patch,
     },
@@ -32,6 +32,8 @@ pub struct BatchBuilder {
     base_sequence: i32,
     base_timestamp: i64,
     max_timestamp: i64,
+    /// Where the batch ends, if that isn't where its last record is.
+    last_offset_delta: Option<i32>,
     count: i32,
     /// Room for the header, and the records so far, not compressed.
     buffer: Vec<u8>,
@@ -52,6 +54,7 @@ impl BatchBuilder {
             base_sequence: -1,
             base_timestamp: -1,
             max_timestamp: -1,
+            last_offset_delta: None,
             count: 0,
             buffer: vec![0; HEADER_BYTES],
             scratch: Vec::new(),
@@ -140,6 +143,42 @@ impl BatchBuilder {
         if self.count == 0 {
             self.base_timestamp = timestamp;
         }
+        self.append_at(self.count, timestamp, key, value, headers)
+    }
+
+    /// Makes it what is left of a batch: of its offsets, its producer and its times nothing changes,
+    /// but that the time from which timestamps count may now say when tombstones may go.
+    pub(super) fn left_of(
+        batch: &BatchHeader,
+        compression: Compression,
+        delete_horizon: Option<i64>,
+    ) -> Self {
+        let mut builder = Self::new(compression)
+            .base_offset(batch.base_offset)
+            .leader_epoch(batch.leader_epoch)
+            .producer(batch.producer_id, batch.producer_epoch, batch.base_sequence);
+        builder.attributes = batch.attributes.with_compression(compression);
+        builder.base_timestamp = batch.base_timestamp;
+        builder.last_offset_delta = Some(batch.last_offset_delta);
+        if let Some(horizon) = delete_horizon {
+            builder.attributes = builder.attributes.with_delete_horizon(true);
+            builder.base_timestamp = horizon;
+        }
+        if batch.attributes.timestamp_type() == TimestampType::LogAppendTime {
+            builder.max_timestamp = batch.max_timestamp;
+        }
+        builder
+    }
+
+    /// As [`append_with`](Self::append_with), at an offset behind the batch's first.
+    pub(super) fn append_at<'a>(
+        &mut self,
+        offset_delta: i32,
+        timestamp: i64,
+        key: Option<&[u8]>,
+        value: Option<&[u8]>,
+        headers: impl ExactSizeIterator<Item = (&'a [u8], Option<&'a [u8]>)>,
+    ) -> Result<()> {
         if self.attributes.timestamp_type() == TimestampType::CreateTime {
             self.max_timestamp = self.max_timestamp.max(timestamp);
         }
@@ -147,7 +186,7 @@ impl BatchBuilder {
         record.clear();
         record.put_u8(0);
         put_varlong(record, timestamp.wrapping_sub(self.base_timestamp));
-        put_varlong(record, self.count.into());
+        put_varlong(record, offset_delta.into());
         put_bytes(record, key);
         put_bytes(record, value);
         put_varlong(record, headers.len() as i64);
@@ -207,7 +246,7 @@ impl BatchBuilder {
         header.put_i8(2);
         header.put_u32(0);
         header.put_i16(self.attributes.0);
-        header.put_i32(self.count - 1);
+        header.put_i32(self.last_offset_delta.unwrap_or(self.count - 1));
         header.put_i64(self.base_timestamp);
         header.put_i64(self.max_timestamp);
         header.put_i64(self.producer_id);

@@ -16,6 +16,7 @@ mod compression;
 pub mod legacy;
 pub mod patch;
 mod record;
+mod retain;
 
 pub use admit::{Admitted, admit};
 pub use attributes::{Attributes, TimestampType};

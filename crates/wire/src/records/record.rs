@@ -116,6 +116,11 @@ impl Records {
         &self.body
     }
 
+    /// The offset of the batch that they are of.
+    pub(super) fn base_offset(&self) -> i64 {
+        self.base_offset
+    }
+
     /// The same records at another place of the log: what a batch's become once it has its offset.
     pub fn at(mut self, base_offset: i64) -> Self {
         self.base_offset = base_offset;
