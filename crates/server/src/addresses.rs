@@ -14,8 +14,11 @@ const FILE: &str = "addresses.json";
 /// Where the listeners are; absent ones are not served.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Addresses {
-    /// `host:port` for Kafka clients on this machine.
+    /// `host:port` of the first Kafka listener, for clients on this machine.
     pub kafka: Option<String>,
+    /// Every Kafka listener.
+    #[serde(default)]
+    pub listeners: Vec<ListenerAddress>,
     /// The embedded registry's URL, or the outside one's.
     pub registry: Option<String>,
     /// The admin listener's URL.
@@ -24,18 +27,32 @@ pub struct Addresses {
     pub pid: u32,
 }
 
+/// Where a Kafka listener is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ListenerAddress {
+    /// Its name in the configuration.
+    pub name: String,
+    /// `PLAINTEXT`, `SSL`, `SASL_PLAINTEXT` or `SASL_SSL`.
+    pub protocol: String,
+    /// `host:port` for clients on this machine.
+    pub address: String,
+}
+
 impl fmt::Display for Addresses {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let off = "off".to_owned();
-        let (kafka, registry) = (
-            self.kafka.as_ref().unwrap_or(&off),
-            self.registry.as_ref().unwrap_or(&off),
-        );
-        write!(
-            f,
-            "Kafka on {kafka}, registry on {registry}, admin on {}",
-            self.http
-        )
+        f.write_str("Kafka on ")?;
+        match self.listeners.as_slice() {
+            [] => f.write_str("off")?,
+            [only] if only.protocol == "PLAINTEXT" => f.write_str(&only.address)?,
+            several => {
+                for (at, listener) in several.iter().enumerate() {
+                    let separator = if at > 0 { " and " } else { "" };
+                    write!(f, "{separator}{} ({})", listener.address, listener.protocol)?;
+                }
+            }
+        }
+        let registry = self.registry.as_deref().unwrap_or("off");
+        write!(f, ", registry on {registry}, admin on {}", self.http)
     }
 }
 

@@ -1,7 +1,6 @@
 //! What every connection shares: the log, the configuration, the budgets.
 
 use std::collections::BTreeMap;
-use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -11,7 +10,7 @@ use fletch_wire::{Limits, Str, Uuid};
 use tokio::sync::Mutex;
 
 use crate::alter_config::ConfigureError;
-use crate::config::{BindAddress, Config};
+use crate::config::Config;
 use crate::connection::memory::Budget;
 use crate::fetch_sessions::FetchSessions;
 use crate::groups::Coordinator;
@@ -43,8 +42,6 @@ pub(crate) struct Broker {
     pub(crate) fetches_memory: Budget,
     /// What consumers fetch, remembered from one request to the next.
     pub(crate) fetch_sessions: FetchSessions,
-    /// The port that Kafka is served on.
-    port: u16,
     /// Held while topics are created and changed, so that the counts that limit them hold, and no
     /// change is made to what another one is changing.
     changing: Mutex<()>,
@@ -89,7 +86,6 @@ impl Broker {
         store: Store,
         tables: Option<Tables>,
         groups: Arc<Coordinator>,
-        port: u16,
     ) -> Self {
         Self {
             limits: Limits {
@@ -113,29 +109,7 @@ impl Broker {
             store,
             tables,
             groups,
-            port,
             changing: Mutex::new(()),
-        }
-    }
-
-    /// Where the client of a connection to this local address should find this broker: what is
-    /// configured, or else the address that worked for it.
-    pub(crate) fn endpoint(&self, local: SocketAddr) -> Endpoint {
-        let kafka = &self.config.kafka;
-        let (host, port) = match &kafka.advertised_address {
-            Some(advertised) => (
-                advertised.host.clone(),
-                advertised.port.unwrap_or(self.port),
-            ),
-            // Whichever of the two addresses it resolves to, the other end is there.
-            None if kafka.bind_address == BindAddress::Localhost => {
-                ("localhost".to_owned(), self.port)
-            }
-            None => (host_of(local.ip()), self.port),
-        };
-        Endpoint {
-            host: host.into(),
-            port: port.into(),
         }
     }
 
@@ -234,12 +208,6 @@ impl Broker {
             created => created,
         }
     }
-}
-
-/// An address as a host name that clients take: an IPv4 address that came in by an IPv6 socket is
-/// still one.
-fn host_of(ip: IpAddr) -> String {
-    ip.to_canonical().to_string()
 }
 
 /// The clock, in milliseconds since the Unix epoch.

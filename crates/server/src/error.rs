@@ -13,15 +13,20 @@ use fletch_table::TableError;
 #[non_exhaustive]
 pub enum ServerError {
     /// A listener's address can't be had.
-    #[error("{listener} can't listen on {address}: {source} (another port: {listener}.port)")]
+    #[error("{listener} can't listen on {address}: {source} (another port: {key})")]
     Listen {
         /// The section of the listener: `kafka`, `registry` or `http`.
         listener: &'static str,
+        /// The configuration key to change.
+        key: &'static str,
         /// The address that was asked for.
         address: SocketAddr,
         /// What the system said.
         source: io::Error,
     },
+    /// Certificates, keys or what goes with them can't be used.
+    #[error("TLS can't be served: {0}")]
+    Tls(String),
     /// The data folder can't be made or written to.
     #[error("the data folder {} can't be used: {source} (another: store.path)", folder.display())]
     Folder {

@@ -7,7 +7,9 @@
 
 mod addresses;
 mod admin;
+mod admission;
 mod alter_config;
+mod auth;
 mod broker;
 pub mod config;
 mod connection;
@@ -26,10 +28,11 @@ mod registry;
 mod server;
 mod telemetry;
 mod threads;
+mod tls;
 mod topic_config;
 mod transactions;
 
-pub use addresses::Addresses;
+pub use addresses::{Addresses, ListenerAddress};
 pub use config::Config;
 pub use error::ServerError;
 pub use server::{Running, Server};

@@ -27,9 +27,10 @@ pub(crate) struct Listener {
 }
 
 impl Listener {
-    /// Binds the address; `name` is the section that says so, for the error.
+    /// Binds the address; `name` and `key` are the section and the key that say so, for the error.
     pub(crate) fn bind(
         name: &'static str,
+        key: &'static str,
         bind: BindAddress,
         port: u16,
     ) -> Result<Self, ServerError> {
@@ -41,6 +42,7 @@ impl Listener {
                 Err((address, source)) => {
                     return Err(ServerError::Listen {
                         listener: name,
+                        key,
                         address,
                         source,
                     });
@@ -130,7 +132,7 @@ mod tests {
 
     #[tokio::test]
     async fn localhost_is_both_loopback_addresses_on_one_port() {
-        let listener = Listener::bind("kafka", BindAddress::Localhost, 0).unwrap();
+        let listener = Listener::bind("kafka", "kafka.port", BindAddress::Localhost, 0).unwrap();
         assert_ne!(listener.port(), 0);
         for socket in &listener.sockets {
             assert_eq!(socket.local_addr().unwrap().port(), listener.port());
@@ -144,8 +146,9 @@ mod tests {
 
     #[tokio::test]
     async fn a_taken_port_is_said_to_be_taken() {
-        let first = Listener::bind("kafka", BindAddress::Localhost, 0).unwrap();
-        let error = Listener::bind("http", BindAddress::Localhost, first.port()).unwrap_err();
+        let first = Listener::bind("kafka", "kafka.port", BindAddress::Localhost, 0).unwrap();
+        let error =
+            Listener::bind("http", "http.port", BindAddress::Localhost, first.port()).unwrap_err();
         let text = error.to_string();
         assert!(
             text.contains("http") && text.contains(&first.port().to_string()),

@@ -14,18 +14,19 @@ use tokio::time::{Instant, interval, sleep, timeout, timeout_at};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
-use crate::addresses::{Addresses, reachable};
+use crate::addresses::{Addresses, ListenerAddress, reachable};
 use crate::admin::{self, Admin};
 use crate::broker::{Broker, now_ms};
-use crate::config::Config;
+use crate::config::{Config, ListenerSetting, SecurityProtocol};
 use crate::dead_letters::Replayer;
 use crate::error::ServerError;
 use crate::groups::Coordinator;
-use crate::kafka;
+use crate::kafka::{self, ListenerInfo};
 use crate::listener::Listener;
 use crate::registry::{LogJournal, Schemas};
 use crate::telemetry;
 use crate::threads::Threads;
+use crate::tls::Tls;
 
 /// How often old records are looked for.
 const RETENTION_INTERVAL: Duration = Duration::from_secs(30);
@@ -67,15 +68,18 @@ impl Server {
         let config = config.resolved().map_err(ServerError::Config)?;
         let recorder = telemetry::recorder();
         // Addresses first: a second server on this machine should fail before it touches anything.
-        let bind = |name, address, port| Listener::bind(name, address, port);
-        let http = bind("http", config.http.bind_address, config.http.port)?;
-        let kafka = match config.kafka.enabled {
-            true => Some(bind("kafka", config.kafka.bind_address, config.kafka.port)?),
-            false => None,
-        };
+        let http = Listener::bind(
+            "http",
+            "http.port",
+            config.http.bind_address,
+            config.http.port,
+        )?;
+        let tls = Tls::load(&config.tls).map_err(ServerError::Tls)?;
+        let kafka = bind_kafka(&config, tls.as_ref())?;
         let registry = match config.registry.enabled && config.registry.url.is_none() {
-            true => Some(bind(
+            true => Some(Listener::bind(
                 "registry",
+                "registry.port",
                 config.registry.bind_address,
                 config.registry.port,
             )?),
@@ -87,8 +91,9 @@ impl Server {
         Addresses::forget(&folder);
         let addresses = Addresses {
             kafka: kafka
-                .as_ref()
-                .map(|listener| reachable(config.kafka.bind_address, listener.port())),
+                .first()
+                .map(|(_, info)| reachable(info.bind_address, info.port)),
+            listeners: kafka.iter().map(|(_, info)| address(info)).collect(),
             registry: match &registry {
                 Some(listener) => Some(format!(
                     "http://{}",
@@ -113,7 +118,6 @@ impl Server {
             false => None,
         };
         let timeout = Duration::from_millis(config.shutdown.timeout_ms);
-        let port = kafka.as_ref().map_or(config.kafka.port, Listener::port);
         let (coordinator, keeper) = Coordinator::restore(&store, &config).await?;
         let groups = Part::of(|stop| keeper.keep(stop));
         let broker = Arc::new(Broker::new(
@@ -121,7 +125,6 @@ impl Server {
             store.clone(),
             tables.clone(),
             coordinator,
-            port,
         ));
         let admin = Arc::new(Admin {
             broker: Arc::clone(&broker),
@@ -131,14 +134,19 @@ impl Server {
             stopping: AtomicBool::new(false),
         });
         let http = Part::of(|stop| admin::serve(http, Arc::clone(&admin), stop));
-        let kafka = match kafka {
-            Some(listener) => {
-                let threads = Threads::start("fletch-kafka").map_err(ServerError::Threads)?;
-                Part::of(|stop| kafka::serve(listener, threads, broker, stop))
-            }
-            None => Part::default(),
-        };
         let background = CancellationToken::new();
+        if let Some(tls) = tls {
+            let every = Duration::from_millis(broker.config.tls.reload_interval_ms);
+            let renewing = tls.keep_current(every);
+            tokio::spawn(background.clone().run_until_cancelled_owned(renewing));
+        }
+        let kafka = match kafka.is_empty() {
+            false => {
+                let threads = Threads::start("fletch-kafka").map_err(ServerError::Threads)?;
+                Part::of(|stop| kafka::serve(kafka, threads, broker, stop))
+            }
+            true => Part::default(),
+        };
         tokio::spawn(
             background
                 .clone()
@@ -263,6 +271,56 @@ impl Part {
                 }
             }
         }
+    }
+}
+
+/// Takes the addresses of the Kafka listeners.
+fn bind_kafka(
+    config: &Config,
+    tls: Option<&Arc<Tls>>,
+) -> Result<Vec<(Listener, Arc<ListenerInfo>)>, ServerError> {
+    let kafka = &config.kafka;
+    if !kafka.enabled {
+        return Ok(Vec::new());
+    }
+    let (key, settings) = match &kafka.listeners {
+        Some(listeners) => ("kafka.listeners", listeners.0.clone()),
+        None => {
+            let protocol = SecurityProtocol::Plaintext;
+            let only = ListenerSetting {
+                name: protocol.name().to_owned(),
+                protocol,
+                bind_address: kafka.bind_address,
+                port: kafka.port,
+            };
+            ("kafka.port", vec![only])
+        }
+    };
+    let bind = |setting: ListenerSetting| {
+        let listener = Listener::bind("kafka", key, setting.bind_address, setting.port)?;
+        let advertised = kafka.advertised_listeners.iter().flat_map(|all| &all.0);
+        let own = advertised.into_iter().find(|own| own.name == setting.name);
+        let info = ListenerInfo {
+            protocol: setting.protocol,
+            bind_address: setting.bind_address,
+            port: listener.port(),
+            advertised: own
+                .map(|own| &own.address)
+                .or(kafka.advertised_address.as_ref())
+                .cloned(),
+            tls: tls.filter(|_| setting.protocol.is_encrypted()).cloned(),
+            name: setting.name,
+        };
+        Ok((listener, Arc::new(info)))
+    };
+    settings.into_iter().map(bind).collect()
+}
+
+fn address(info: &Arc<ListenerInfo>) -> ListenerAddress {
+    ListenerAddress {
+        name: info.name.clone(),
+        protocol: info.protocol.to_string(),
+        address: reachable(info.bind_address, info.port),
     }
 }
 

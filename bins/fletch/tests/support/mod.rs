@@ -3,7 +3,9 @@
 //! Every test binary compiles this module and uses a part of it.
 #![allow(dead_code, unreachable_pub)]
 
-use std::collections::VecDeque;
+pub mod certificates;
+
+use std::collections::{BTreeMap, VecDeque};
 use std::fs::{self, File};
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
@@ -35,6 +37,8 @@ pub struct Server {
     folder: Option<TempDir>,
     /// Where Kafka clients connect.
     pub kafka: SocketAddr,
+    /// Every Kafka listener, by its name.
+    pub listeners: BTreeMap<String, SocketAddr>,
     /// Where the embedded registry is.
     pub registry: SocketAddr,
     /// Where the admin listener is.
@@ -56,9 +60,13 @@ impl Server {
             "HTTP_BIND_ADDRESS",
         ]
         .map(|bind| (bind, "127.0.0.1"));
+        // Listeners of the test's own say where they are themselves.
+        let is_ours = |(name, _): &(&str, &str)| {
+            !name.starts_with("KAFKA_")
+                || !flags.iter().any(|flag| flag.contains("kafka-listeners"))
+        };
         let mut process = fletch(folder.path())
-            .envs(free)
-            .envs(local)
+            .envs(free.into_iter().chain(local).filter(is_ours))
             .env("LOG_FORMAT", "human")
             .args(flags)
             .stdout(Stdio::null())
@@ -73,7 +81,15 @@ impl Server {
             let mut found = text.to_socket_addrs().expect("an address");
             found.find(SocketAddr::is_ipv4).expect("an IPv4 address")
         };
+        let listeners = addresses["listeners"].as_array().into_iter().flatten();
+        let listeners = listeners.map(|listener| {
+            let text = |name: &str| listener[name].as_str().expect("text").to_owned();
+            let mut found = text("address").to_socket_addrs().expect("an address");
+            let address = found.find(SocketAddr::is_ipv4).expect("an IPv4 address");
+            (text("name"), address)
+        });
         Self {
+            listeners: listeners.collect(),
             kafka: address("kafka"),
             registry: address("registry"),
             http: address("http"),
@@ -263,9 +279,16 @@ fn addresses(process: &mut Child, folder: &Path) -> serde_json::Value {
     }
 }
 
+/// What a client speaks through.
+pub trait Stream: Read + Write + Send {}
+
+impl<S: Read + Write + Send> Stream for S {}
+
 /// A client that sends requests when told, and reads answers when told.
 pub struct Client {
+    /// For its timeouts; what is sent goes through `stream`, which may encrypt it.
     socket: TcpStream,
+    stream: Box<dyn Stream>,
     next: i32,
     /// What was asked and isn't answered yet.
     asked: VecDeque<(i32, ApiKey, i16)>,
@@ -277,8 +300,15 @@ impl Client {
         let socket = TcpStream::connect(address).expect("the Kafka listener");
         socket.set_read_timeout(Some(PATIENCE)).expect("a timeout");
         socket.set_nodelay(true).expect("no delay");
+        let stream = Box::new(socket.try_clone().expect("a socket"));
+        Self::over(socket, stream)
+    }
+
+    /// A client that speaks through a stream over a socket.
+    pub fn over(socket: TcpStream, stream: Box<dyn Stream>) -> Self {
         Self {
             socket,
+            stream,
             next: 1,
             asked: VecDeque::new(),
         }
@@ -301,7 +331,8 @@ impl Client {
 
     /// Sends bytes as they are.
     pub fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
-        self.socket.write_all(bytes)
+        self.stream.write_all(bytes)?;
+        self.stream.flush()
     }
 
     /// Reads the next answer, which must be to the oldest request.
@@ -344,21 +375,23 @@ impl Client {
     /// Reads a frame, without its length.
     pub fn read_frame(&mut self) -> io::Result<Bytes> {
         let mut length = [0; 4];
-        self.socket.read_exact(&mut length)?;
+        self.stream.read_exact(&mut length)?;
         let mut frame = vec![0; u32::from_be_bytes(length) as usize];
-        self.socket.read_exact(&mut frame)?;
+        self.stream.read_exact(&mut frame)?;
         Ok(frame.into())
     }
 
     /// Whether the server closes the connection, having sent nothing more.
     pub fn is_closed(&mut self) -> bool {
         let mut byte = [0];
-        match self.socket.read(&mut byte) {
+        match self.stream.read(&mut byte) {
             Ok(0) => true,
             Ok(_) => false,
             Err(error) => matches!(
                 error.kind(),
-                io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe
+                io::ErrorKind::ConnectionReset
+                    | io::ErrorKind::BrokenPipe
+                    | io::ErrorKind::UnexpectedEof
             ),
         }
     }
@@ -419,6 +452,12 @@ impl Client {
             }
             offset = values.last().expect("a record").0 + 1;
         }
+    }
+}
+
+impl Read for Client {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.stream.read(buffer)
     }
 }
 

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
+use super::listeners::{AdvertisedListeners, Listeners};
 use super::values::{AdvertisedAddress, BindAddress};
 
 /// One key of the configuration.
@@ -57,6 +58,10 @@ pub enum Kind {
     BindAddress,
     /// `host` or `host:port`.
     AdvertisedAddress,
+    /// Comma-separated listeners: `[NAME=]PROTOCOL://ADDRESS:PORT`.
+    Listeners,
+    /// Comma-separated addresses of listeners: `NAME://HOST[:PORT]`.
+    AdvertisedListeners,
     /// Comma-separated `http` or `https` URLs.
     Urls,
     /// A file or folder.
@@ -83,6 +88,8 @@ impl Kind {
             Self::Choice(words) => words.contains(&text),
             Self::BindAddress => BindAddress::from_str(text).is_ok(),
             Self::AdvertisedAddress => AdvertisedAddress::from_str(text).is_ok(),
+            Self::Listeners => Listeners::from_str(text).is_ok(),
+            Self::AdvertisedListeners => AdvertisedListeners::from_str(text).is_ok(),
             Self::Urls => text.split(',').map(str::trim).all(is_http_url),
             Self::Path | Self::Text | Self::Secret => !text.is_empty() && !text.contains('\0'),
         }
@@ -113,6 +120,11 @@ impl fmt::Display for Kind {
             Self::AdvertisedAddress => {
                 f.write_str("a host name or IP address, with or without :port, and not 0.0.0.0")
             }
+            Self::Listeners => f.write_str(
+                "comma-separated [NAME=]PROTOCOL://ADDRESS:PORT, the protocol PLAINTEXT, SSL, \
+                 SASL_PLAINTEXT or SASL_SSL",
+            ),
+            Self::AdvertisedListeners => f.write_str("comma-separated NAME://HOST[:PORT]"),
             Self::Urls => {
                 f.write_str("http:// or https:// URLs without credentials, comma-separated")
             }

@@ -6,6 +6,7 @@
 
 mod environment;
 mod key;
+mod listeners;
 mod values;
 
 use std::path::PathBuf;
@@ -14,6 +15,9 @@ use serde::{Deserialize, Serialize};
 
 pub use environment::{EnvironmentValues, is_service_link_value, read_environment};
 pub use key::{Key, Kind};
+pub use listeners::{
+    AdvertisedListener, AdvertisedListeners, ListenerSetting, Listeners, SecurityProtocol,
+};
 pub use values::{AdvertisedAddress, BindAddress, Secret};
 
 macro_rules! sections {
@@ -84,8 +88,20 @@ sections! {
         /// The address clients are told to connect to, as `host` or `host:port`. Unset: the address
         /// at which the client reached the server.
         advertised_address: Option<AdvertisedAddress> = None, Kind::AdvertisedAddress;
+        /// The listeners, where there are several or another protocol than PLAINTEXT, instead of
+        /// `kafka.port` and `kafka.bind_address`. SASL_PLAINTEXT and SASL_SSL ask for a login.
+        listeners: Option<Listeners> = None, Kind::Listeners;
+        /// What clients of each of `kafka.listeners` are told to connect to, by its name. Those without
+        /// an entry: the address at which the client reached the server.
+        advertised_listeners: Option<AdvertisedListeners> = None, Kind::AdvertisedListeners;
         /// Connections open at once; one more is closed at once.
         connections_max: u64 = 10_000, Kind::integer(1, 1_000_000, "connections");
+        /// Connections open at once from one address; one more is closed at once.
+        connections_per_address_max: u64 = 5_000, Kind::integer(1, 1_000_000, "connections");
+        /// Connections accepted in a second; more wait.
+        connections_per_second_max: u64 = 2_000, Kind::integer(1, 1_000_000, "connections");
+        /// How long a new connection may take for its TLS handshake and its login.
+        authentication_timeout_ms: u64 = 10_000, Kind::integer(100, DAY_MS, "milliseconds");
         /// The largest request that is read; a larger one closes the connection.
         request_bytes_max: u64 = 100 * MIB, Kind::integer(KIB, 2 * GIB - 1, "bytes");
         /// Memory for requests being read or answered, over all connections. When it is used up,
@@ -151,6 +167,25 @@ sections! {
         /// Partitions and groups of one transaction; one more is refused. One for each KiB of a segment
         /// of the log (`store.segment_bytes`) at most, whatever is set.
         transaction_partitions_max: u64 = 10_000, Kind::integer(1, 1_000_000, "partitions");
+    }
+
+    /// Certificates of the listeners that speak TLS, and whose certificates clients may show.
+    tls: TlsConfig {
+        /// A PEM file with the server's certificate and what leads from it to its authority. The files of
+        /// this section are read again when they change.
+        certificate_path: Option<PathBuf> = None, Kind::Path;
+        /// A PEM file with the certificate's private key.
+        key_path: Option<PathBuf> = None, Kind::Path;
+        /// A PEM file with the authorities whose certificates clients may show.
+        client_ca_path: Option<PathBuf> = None, Kind::Path;
+        /// Whether clients of SSL listeners must show a certificate (`required`), may (`requested`), or are
+        /// not asked (`none`).
+        client_auth: String = "none".to_owned(), Kind::Choice(&["none", "requested", "required"]);
+        /// How a certificate's subject becomes a user's name, in the words of Kafka's
+        /// `ssl.principal.mapping.rules`.
+        principal_mapping_rules: String = "DEFAULT".to_owned(), Kind::Text;
+        /// How often it is looked whether the files have changed.
+        reload_interval_ms: u64 = 10_000, Kind::integer(10, DAY_MS, "milliseconds");
     }
 
     /// The schema registry: the embedded one, or an outside one.
@@ -260,6 +295,7 @@ impl Config {
                 kafka.requests_memory_bytes_max, kafka.request_bytes_max
             ));
         }
+        check_listeners(&self)?;
         if kafka.group_session_timeout_ms_min > kafka.group_session_timeout_ms_max {
             return Err(format!(
                 "kafka.group_session_timeout_ms_min = {} is more than kafka.group_session_timeout_ms_max = {}",
@@ -271,6 +307,62 @@ impl Config {
         }
         Ok(self)
     }
+}
+
+/// What contradicts itself in the Kafka listeners and their TLS.
+fn check_listeners(config: &Config) -> Result<(), String> {
+    let (kafka, tls) = (&config.kafka, &config.tls);
+    let single = KafkaConfig::default();
+    if kafka.listeners.is_some()
+        && (kafka.port != single.port
+            || kafka.bind_address != single.bind_address
+            || kafka.advertised_address.is_some())
+    {
+        return Err(
+            "kafka.listeners is set, and kafka.port, kafka.bind_address or kafka.advertised_address: \
+             the listeners say all of it (and kafka.advertised_listeners)"
+                .into(),
+        );
+    }
+    let listeners = kafka
+        .listeners
+        .as_ref()
+        .map_or(&[][..], |listeners| &listeners.0);
+    for advertised in kafka.advertised_listeners.iter().flat_map(|all| &all.0) {
+        let same_name = |listener: &&ListenerSetting| listener.name == advertised.name;
+        if listeners.iter().filter(same_name).count() != 1 {
+            return Err(format!(
+                "kafka.advertised_listeners names {}, which kafka.listeners doesn't",
+                advertised.name
+            ));
+        }
+    }
+    if tls.certificate_path.is_some() != tls.key_path.is_some() {
+        return Err("tls.certificate_path and tls.key_path go together".into());
+    }
+    if let Some(listener) = listeners
+        .iter()
+        .find(|listener| listener.protocol.is_sasl())
+    {
+        return Err(format!(
+            "the listener {listener} asks for a login, and there are none yet"
+        ));
+    }
+    let encrypted = listeners
+        .iter()
+        .find(|listener| listener.protocol.is_encrypted());
+    if let Some(listener) = encrypted.filter(|_| tls.certificate_path.is_none()) {
+        return Err(format!(
+            "the listener {listener} needs tls.certificate_path and tls.key_path"
+        ));
+    }
+    if tls.client_auth != "none" && tls.client_ca_path.is_none() {
+        return Err(format!(
+            "tls.client_auth = {} needs tls.client_ca_path",
+            tls.client_auth
+        ));
+    }
+    Ok(())
 }
 
 #[cfg(test)]

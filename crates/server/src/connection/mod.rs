@@ -12,6 +12,7 @@ pub(crate) mod memory;
 mod outbox;
 mod progress;
 
+use std::any::Any;
 use std::future::{Future, poll_fn};
 use std::io;
 use std::net::SocketAddr;
@@ -23,16 +24,19 @@ use std::time::{Duration, Instant};
 use fletch_wire::{
     ApiKey, Error as WireError, Frame, RequestBody, RequestHeader, ResponseHeader, decode_request,
 };
-use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::mpsc::{self, error::TryRecvError};
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
 
+use crate::auth::Principal;
 use crate::broker::Broker;
 use crate::dispatch;
 use crate::handlers::{Context, produce};
+use crate::kafka::{GOODBYE_TIMEOUT, ListenerInfo};
+use crate::tls::HandshakeError;
 use frames::{FrameError, Frames};
 use memory::Reserved;
 use outbox::Outbox;
@@ -53,6 +57,12 @@ pub(crate) enum Closed {
     /// The server is stopping.
     #[error("the server is stopping")]
     Stopping,
+    /// Hands could not be shaken.
+    #[error(transparent)]
+    Handshake(#[from] HandshakeError),
+    /// The handshake or the login took too long.
+    #[error("the client was not authenticated within kafka.authentication_timeout_ms")]
+    SlowAuthentication,
     /// A request took longer to arrive than `kafka.request_timeout_ms`.
     #[error("a request did not arrive in full within kafka.request_timeout_ms")]
     SlowRequest,
@@ -87,6 +97,8 @@ impl Closed {
             Self::ByClient => "client",
             Self::Idle => "idle",
             Self::Stopping => "stopping",
+            Self::Handshake(_) => "handshake_failed",
+            Self::SlowAuthentication => "slow_authentication",
             Self::SlowRequest => "slow_request",
             Self::Frame(FrameError::Length { .. }) => "frame_length",
             Self::Frame(FrameError::Truncated { .. }) => "truncated",
@@ -135,35 +147,92 @@ enum Work {
 pub(crate) async fn serve(
     socket: TcpStream,
     peer: SocketAddr,
+    listener: &ListenerInfo,
     broker: Arc<Broker>,
     stopping: CancellationToken,
 ) {
-    let local = socket.local_addr().unwrap_or(peer);
-    // An answer is small and complete: waiting to fill a packet only delays it.
-    let _ = socket.set_nodelay(true);
-    let (mut reader, mut writer) = socket.into_split();
-    let connection = Connection {
-        broker: &broker,
-        local,
+    let arriving = Arriving {
+        local: socket.local_addr().unwrap_or(peer),
         peer,
+        listener,
+        broker: &broker,
         closing: stopping.child_token(),
     };
+    // An answer is small and complete: waiting to fill a packet only delays it.
+    let _ = socket.set_nodelay(true);
     broker.metrics.connections.increment(1.0);
     // The socket is closed last: who sees it closed finds it counted.
-    let closed = connection.run(&mut reader, &mut writer).await;
+    let (closed, _socket) = arriving.serve(socket).await;
     broker.metrics.connections.decrement(1.0);
     metrics::counter!("kafka_connections_closed", "reason" => closed.reason()).increment(1);
     if closed.is_remarkable() {
-        warn!(%peer, reason = %closed, "connection closed");
+        warn!(%peer, listener = listener.name, reason = %closed, "connection closed");
     } else {
-        debug!(%peer, reason = %closed, "connection closed");
+        debug!(%peer, listener = listener.name, reason = %closed, "connection closed");
+    }
+}
+
+/// A connection that isn't known to be anybody's yet.
+struct Arriving<'a> {
+    broker: &'a Broker,
+    listener: &'a ListenerInfo,
+    local: SocketAddr,
+    peer: SocketAddr,
+    closing: CancellationToken,
+}
+
+/// A socket that is only waiting to be closed.
+type Spent = Box<dyn Any + Send>;
+
+impl Arriving<'_> {
+    async fn serve(self, mut socket: TcpStream) -> (Closed, Spent) {
+        let Some(tls) = &self.listener.tls else {
+            let (mut reader, mut writer) = socket.split();
+            let connection = self.connection(Principal::anonymous());
+            let closed = connection.run(&mut reader, &mut writer).await;
+            return (closed, Box::new(socket));
+        };
+        let patience = Duration::from_millis(self.broker.config.kafka.authentication_timeout_ms);
+        let shaking = timeout(patience, self.listener.shake_hands(tls, socket));
+        let shaken = tokio::select! {
+            shaken = shaking => shaken,
+            () = self.closing.cancelled() => return (Closed::Stopping, Box::new(())),
+        };
+        let (stream, principal) = match shaken {
+            Ok(Ok(shaken)) => shaken,
+            Ok(Err(error)) => return (error.into(), Box::new(())),
+            Err(_) => return (Closed::SlowAuthentication, Box::new(())),
+        };
+        // Both halves are one task: the lock between them is never waited for.
+        let (mut reader, mut writer) = tokio::io::split(stream);
+        let closed = self
+            .connection(principal)
+            .run(&mut reader, &mut writer)
+            .await;
+        // Says that nothing more comes, so that the client can tell an end from a cut.
+        _ = timeout(GOODBYE_TIMEOUT, writer.shutdown()).await;
+        (closed, Box::new((reader, writer)))
+    }
+
+    fn connection(&self, principal: Principal) -> Connection<'_> {
+        Connection {
+            broker: self.broker,
+            listener: self.listener,
+            local: self.local,
+            peer: self.peer,
+            principal,
+            closing: self.closing.clone(),
+        }
     }
 }
 
 struct Connection<'a> {
     broker: &'a Broker,
+    listener: &'a ListenerInfo,
     local: SocketAddr,
     peer: SocketAddr,
+    /// Who the client is.
+    principal: Principal,
     /// Cancelled when the server stops, or when this client has closed its side.
     closing: CancellationToken,
 }
@@ -404,8 +473,10 @@ impl Connection<'_> {
     fn context<'a>(&'a self, header: &'a RequestHeader, frame_bytes: usize) -> Context<'a> {
         Context {
             broker: self.broker,
+            listener: self.listener,
             local: self.local,
             peer: self.peer,
+            principal: &self.principal,
             header,
             frame_bytes,
             closing: &self.closing,

@@ -47,7 +47,8 @@ impl Outbox {
             self.advance(written);
         }
         self.frames.clear();
-        Ok(())
+        // What TLS has encrypted and the socket hasn't taken yet.
+        timeout(patience, socket.flush()).await?
     }
 
     async fn write_once(&self, socket: &mut (impl AsyncWrite + Unpin)) -> io::Result<usize> {

@@ -99,7 +99,7 @@ async fn create(
         configs,
     };
     let topic = broker.create_topic(topic).await.map_err(refusal)?;
-    info!(topic = %topic.name, partitions, "topic created on request");
+    info!(topic = %topic.name, by = %context.principal, partitions, "topic created on request");
     Ok(CreatableTopicResult {
         topic_id: topic.id,
         ..result

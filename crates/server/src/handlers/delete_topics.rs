@@ -86,7 +86,7 @@ async fn delete(
     }
     match context.broker.store.delete_topic(&topic.name).await {
         Ok(_) => {
-            info!(topic = %topic.name, "topic deleted on request");
+            info!(topic = %topic.name, by = %context.principal, "topic deleted on request");
             context.broker.groups.forget_topic(&topic.name);
             DeletableTopicResult {
                 name: Some(topic.name.as_str().into()),

@@ -5,7 +5,9 @@ use std::net::SocketAddr;
 use fletch_wire::{ErrorCode, RequestHeader};
 use tokio_util::sync::CancellationToken;
 
+use crate::auth::Principal;
 use crate::broker::{Broker, CreateError, Endpoint, LEADER_EPOCH};
+use crate::kafka::ListenerInfo;
 
 pub(crate) mod add_offsets_to_txn;
 pub(crate) mod add_partitions_to_txn;
@@ -54,10 +56,14 @@ pub(crate) const READ_COMMITTED: i8 = 1;
 /// Who asks, and how.
 pub(crate) struct Context<'a> {
     pub(crate) broker: &'a Broker,
+    /// The listener that the client came by.
+    pub(crate) listener: &'a ListenerInfo,
     /// The address at which the client reached us.
     pub(crate) local: SocketAddr,
     /// The client's own address.
     pub(crate) peer: SocketAddr,
+    /// Who the client is.
+    pub(crate) principal: &'a Principal,
     /// The request's header.
     pub(crate) header: &'a RequestHeader,
     /// The size of the request's frame, which everything decoded from it keeps in memory.
@@ -74,7 +80,7 @@ impl Context<'_> {
 
     /// Where this client should find this broker.
     pub(crate) fn endpoint(&self) -> Endpoint {
-        self.broker.endpoint(self.local)
+        self.listener.endpoint(self.local)
     }
 
     /// Counts an error, and gives it back.
