@@ -1,0 +1,1 @@
+"""What both servers are asked, a file for each part of the protocol."""
