@@ -45,6 +45,7 @@ mod journal;
 mod json;
 mod pem;
 mod protobuf;
+mod record_name;
 mod rest;
 mod schema;
 mod secret;

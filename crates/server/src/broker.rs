@@ -15,6 +15,7 @@ use crate::connection::memory::Budget;
 use crate::fetch_sessions::FetchSessions;
 use crate::groups::Coordinator;
 use crate::telemetry::Metrics;
+use crate::validation::Validator;
 
 /// This broker, which is the whole cluster: leader of every partition, controller, coordinator.
 pub(crate) const NODE_ID: i32 = 1;
@@ -31,6 +32,8 @@ pub(crate) struct Broker {
     pub(crate) store: Store,
     /// The topics' tables, if there are any: they know which records they could read.
     pub(crate) tables: Option<Tables>,
+    /// Whether records were written with schemas that the registry has for their topic.
+    pub(crate) validator: Validator,
     /// The consumer groups.
     pub(crate) groups: Arc<Coordinator>,
     pub(crate) metrics: Metrics,
@@ -85,6 +88,7 @@ impl Broker {
         config: Config,
         store: Store,
         tables: Option<Tables>,
+        validator: Validator,
         groups: Arc<Coordinator>,
     ) -> Self {
         Self {
@@ -108,6 +112,7 @@ impl Broker {
             config,
             store,
             tables,
+            validator,
             groups,
             changing: Mutex::new(()),
         }

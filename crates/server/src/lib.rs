@@ -31,6 +31,7 @@ mod threads;
 mod tls;
 mod topic_config;
 mod transactions;
+mod validation;
 
 pub use addresses::{Addresses, ListenerAddress};
 pub use config::Config;

@@ -88,74 +88,87 @@ impl Schemas {
     }
 }
 
+impl Schemas {
+    /// The schema with this id, with all that it refers to.
+    pub(crate) async fn by_id(&self, id: u32) -> Result<Arc<Schema>, SchemaSourceError> {
+        match self {
+            Self::Embedded {
+                registry,
+                hits,
+                misses,
+            } => {
+                let found = registry.schema(id);
+                if found.is_some() { hits } else { misses }.increment(1);
+                found.ok_or(SchemaSourceError::NotFound)
+            }
+            Self::Outside(client) => answer(client.schema(id).await),
+            Self::Nowhere => Err(SchemaSourceError::NotFound),
+        }
+    }
+
+    /// The schema with this GUID.
+    pub(crate) async fn by_guid(&self, guid: Uuid) -> Result<Arc<Schema>, SchemaSourceError> {
+        match self {
+            Self::Embedded { registry, .. } => {
+                registry.with_guid(guid).ok_or(SchemaSourceError::NotFound)
+            }
+            Self::Outside(client) => answer(client.schema_by_guid(guid).await),
+            Self::Nowhere => Err(SchemaSourceError::NotFound),
+        }
+    }
+
+    /// The subjects that have the schema with this id in a version that isn't deleted.
+    pub(crate) async fn subjects(&self, id: u32) -> Result<Vec<String>, SchemaSourceError> {
+        match self {
+            Self::Embedded { registry, .. } => {
+                let subjects = registry.users_of(id);
+                match subjects.is_empty() && registry.schema(id).is_none() {
+                    true => Err(SchemaSourceError::NotFound),
+                    false => Ok(subjects),
+                }
+            }
+            Self::Outside(client) => answer(client.subjects_of(id).await),
+            Self::Nowhere => Err(SchemaSourceError::NotFound),
+        }
+    }
+
+    async fn latest_of(&self, subject: &str) -> Result<Arc<Schema>, SchemaSourceError> {
+        match self {
+            Self::Embedded { registry, .. } => {
+                registry.latest(subject).ok_or(SchemaSourceError::NotFound)
+            }
+            Self::Outside(client) => {
+                let version = client.version(subject, None).await;
+                answer(version.map(|version| Arc::new(version.schema)))
+            }
+            Self::Nowhere => Err(SchemaSourceError::NotFound),
+        }
+    }
+}
+
 impl SchemaSource for Schemas {
     fn schema(&self, id: u32) -> BoxFuture<'_, Result<Arc<SchemaText>, SchemaSourceError>> {
-        Box::pin(async move {
-            match self {
-                Self::Embedded {
-                    registry,
-                    hits,
-                    misses,
-                } => {
-                    let found = registry.schema(id);
-                    if found.is_some() { hits } else { misses }.increment(1);
-                    found
-                        .as_deref()
-                        .map(text)
-                        .ok_or(SchemaSourceError::NotFound)
-                }
-                Self::Outside(client) => answer(client.schema(id).await.as_deref()),
-                Self::Nowhere => Err(SchemaSourceError::NotFound),
-            }
-        })
+        Box::pin(async move { Ok(text(&*self.by_id(id).await?)) })
     }
 
     fn by_guid(&self, guid: Uuid) -> BoxFuture<'_, Result<Arc<SchemaText>, SchemaSourceError>> {
-        Box::pin(async move {
-            match self {
-                Self::Embedded { registry, .. } => {
-                    let found = registry.with_guid(guid);
-                    found
-                        .as_deref()
-                        .map(text)
-                        .ok_or(SchemaSourceError::NotFound)
-                }
-                Self::Outside(client) => answer(client.schema_by_guid(guid).await.as_deref()),
-                Self::Nowhere => Err(SchemaSourceError::NotFound),
-            }
-        })
+        Box::pin(async move { Ok(text(&*Schemas::by_guid(self, guid).await?)) })
     }
 
     fn latest<'a>(
         &'a self,
         subject: &'a str,
     ) -> BoxFuture<'a, Result<Arc<SchemaText>, SchemaSourceError>> {
-        Box::pin(async move {
-            match self {
-                Self::Embedded { registry, .. } => {
-                    let found = registry.latest(subject);
-                    found
-                        .as_deref()
-                        .map(text)
-                        .ok_or(SchemaSourceError::NotFound)
-                }
-                Self::Outside(client) => {
-                    let version = client.version(subject, None).await;
-                    answer(version.as_ref().map(|version| &version.schema))
-                }
-                Self::Nowhere => Err(SchemaSourceError::NotFound),
-            }
-        })
+        Box::pin(async move { Ok(text(&*self.latest_of(subject).await?)) })
     }
 }
 
 /// What a registry elsewhere said.
-fn answer(answer: Result<&Schema, &RegistryError>) -> Result<Arc<SchemaText>, SchemaSourceError> {
-    match answer {
-        Ok(schema) => Ok(text(schema)),
-        Err(RegistryError::NotFound { .. }) => Err(SchemaSourceError::NotFound),
-        Err(other) => Err(SchemaSourceError::Unavailable(other.to_string())),
-    }
+fn answer<T>(answer: Result<T, RegistryError>) -> Result<T, SchemaSourceError> {
+    answer.map_err(|error| match error {
+        RegistryError::NotFound { .. } => SchemaSourceError::NotFound,
+        other => SchemaSourceError::Unavailable(other.to_string()),
+    })
 }
 
 fn text(schema: &Schema) -> Arc<SchemaText> {

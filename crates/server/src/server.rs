@@ -27,6 +27,7 @@ use crate::registry::{LogJournal, Schemas};
 use crate::telemetry;
 use crate::threads::Threads;
 use crate::tls::Tls;
+use crate::validation::Validator;
 
 /// How often old records are looked for.
 const RETENTION_INTERVAL: Duration = Duration::from_secs(30);
@@ -111,9 +112,11 @@ impl Server {
             Some(listener) => serve_registry(listener, &store).await?,
             None => (Part::default(), Schemas::configured(&config.registry)?),
         };
+        let schemas = Arc::new(schemas);
         let tables = match config.table.enabled {
             true => {
-                Some(Tables::start(store.clone(), table_config(&config), Arc::new(schemas)).await?)
+                let source = schemas.clone();
+                Some(Tables::start(store.clone(), table_config(&config), source).await?)
             }
             false => None,
         };
@@ -124,6 +127,7 @@ impl Server {
             config,
             store.clone(),
             tables.clone(),
+            Validator::new(schemas),
             coordinator,
         ));
         let admin = Arc::new(Admin {

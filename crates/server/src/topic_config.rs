@@ -6,6 +6,7 @@ use fletch_store::Topic;
 use fletch_table::settings;
 
 use crate::config::Config;
+use crate::validation::{self, Validation};
 
 /// Kafka's numbers for the types of configs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -77,6 +78,16 @@ topic_configs! {
         "What happens to old records. Compaction is not offered.";
     "compression.type" "compression.type" String "producer" Allowed::OneOf(&["producer"]),
         "Batches are kept as their producer compressed them.";
+    "confluent.key.schema.validation" "confluent.key.schema.validation" Boolean "false" Allowed::Switch,
+        "Whether a record is refused whose key wasn't written with a schema of the topic's subject for keys.";
+    "confluent.key.subject.name.strategy" "confluent.key.subject.name.strategy" String
+        "io.confluent.kafka.serializers.subject.TopicNameStrategy" Allowed::OneOf(validation::STRATEGIES),
+        "How the subject of a key is called that confluent.key.schema.validation looks for.";
+    "confluent.value.schema.validation" "confluent.value.schema.validation" Boolean "false" Allowed::Switch,
+        "Whether a record is refused whose value wasn't written with a schema of the topic's subject for values.";
+    "confluent.value.subject.name.strategy" "confluent.value.subject.name.strategy" String
+        "io.confluent.kafka.serializers.subject.TopicNameStrategy" Allowed::OneOf(validation::STRATEGIES),
+        "How the subject of a value is called that confluent.value.schema.validation looks for.";
     "delete.retention.ms" "log.cleaner.delete.retention.ms" Long "86400000" Allowed::From(0),
         "Without effect: there is no compaction.";
     "file.delete.delay.ms" "log.segment.delete.delay.ms" Long "60000" Allowed::From(0),
@@ -179,21 +190,27 @@ impl TopicConfig {
 
 /// Checks the configs of a topic to be created; the error says the first thing that is wrong.
 pub(crate) fn validate<'a>(
+    config: &Config,
     configs: impl IntoIterator<Item = (&'a str, Option<&'a str>)>,
 ) -> Result<BTreeMap<String, String>, String> {
     let mut valid = BTreeMap::new();
     for (name, value) in configs {
-        let config =
+        let known =
             TopicConfig::find(name).ok_or_else(|| format!("Unknown topic config name: {name}"))?;
         let value =
             value.ok_or_else(|| format!("Null value not supported for topic configs: {name}"))?;
-        if let Some(problem) = config.refuse(value) {
+        if let Some(problem) = known.refuse(value) {
             return Err(problem);
         }
         valid.insert(name.to_owned(), value.trim().to_owned());
     }
     // Each may be right and all together not.
     fletch_table::TopicSettings::parse(&valid)?;
+    if Validation::of(&valid).is_on() && !config.has_registry() {
+        let words = "schemas can't be validated: the broker has no schema registry \
+                     (registry.enabled, registry.url)";
+        return Err(words.to_owned());
+    }
     Ok(valid)
 }
 
@@ -212,6 +229,8 @@ pub(crate) struct TopicSettings {
     pub(crate) in_sync_replicas_min: i64,
     /// Whether batches with records that can't be read are refused.
     pub(crate) refuses_invalid: bool,
+    /// What has to be written with registered schemas.
+    pub(crate) validation: Validation,
 }
 
 impl TopicSettings {
@@ -240,6 +259,7 @@ impl TopicSettings {
                 .configs
                 .get(settings::ON_INVALID)
                 .is_some_and(|value| value == "reject"),
+            validation: Validation::of(&topic.configs),
         }
     }
 }
@@ -282,12 +302,23 @@ mod tests {
             // Of no use without a format.
             ("fletch.format.subject", Some("clicks-value"), false),
             ("no.such.thing", Some("1"), false),
+            (validation::VALUE, Some("true"), true),
+            (
+                validation::KEY_STRATEGY,
+                Some(validation::STRATEGIES[2]),
+                true,
+            ),
+            (validation::KEY_STRATEGY, Some("TopicNameStrategy"), false),
         ] {
             assert_eq!(
-                validate([(name, value)]).is_ok(),
+                validate(&Config::default(), [(name, value)]).is_ok(),
                 good,
                 "{name} = {value:?}"
             );
         }
+        let mut alone = Config::default();
+        alone.registry.enabled = false;
+        let refused = validate(&alone, [(validation::VALUE, Some("true"))]).unwrap_err();
+        assert!(refused.contains("registry.url"), "{refused}");
     }
 }

@@ -63,6 +63,7 @@ mod worker;
 
 pub use check::Invalid;
 pub use config::TableConfig;
+pub use convert::detect::{Frame, Role, SchemaName};
 pub use error::TableError;
 pub use format::Format;
 pub use settings::TopicSettings;

@@ -114,6 +114,18 @@ fn formats_confluent_kafka() {
     });
 }
 
+/// Topics that take only what is written with schemas of their subjects, by each strategy.
+#[test]
+fn schema_validation_confluent_kafka() {
+    let script = python_script("python", "validation_confluent_kafka.py");
+    let name = "schema_validation_confluent_kafka";
+    run(name, script, |command, server| {
+        command
+            .args(["--registry", &server.registry])
+            .args(server.table_arguments());
+    });
+}
+
 /// Each kind of change that schemas go through, old and new records in turn.
 #[test]
 fn schema_evolution_confluent_kafka() {

@@ -162,15 +162,20 @@ impl Server {
 
     /// Registers the schema of [`framed`] values for a topic; the same one has the same id each time.
     pub fn register(&self, topic: &str) -> u32 {
-        let body = serde_json::json!({ "schema": SCHEMA }).to_string();
-        let (_, body) = http(
-            self.registry,
-            "POST",
-            &format!("/subjects/{topic}-value/versions"),
-            &body,
-        );
-        let body: serde_json::Value = serde_json::from_str(&body).expect("JSON");
+        self.register_as(&format!("{topic}-value"), "AVRO", SCHEMA)
+    }
+
+    /// Registers a schema of a language under a subject, and gives its id.
+    pub fn register_as(&self, subject: &str, language: &str, schema: &str) -> u32 {
+        let body = serde_json::json!({ "schemaType": language, "schema": schema }).to_string();
+        let body = self.registry("POST", &format!("/subjects/{subject}/versions"), &body);
         u32::try_from(body["id"].as_u64().unwrap_or_else(|| panic!("{body}"))).expect("an id")
+    }
+
+    /// What the registry answers.
+    pub fn registry(&self, method: &str, path: &str, body: &str) -> serde_json::Value {
+        let (_, answer) = http(self.registry, method, path, body);
+        serde_json::from_str(&answer).expect("JSON")
     }
 
     /// The status line and the body of an action of the admin listener.
@@ -481,7 +486,7 @@ macro_rules! try_from_body {
 }
 
 try_from_body! {
-    ApiVersions ApiVersionsResponse, CreateTopics CreateTopicsResponse, DeleteTopics DeleteTopicsResponse,
+    AlterConfigs AlterConfigsResponse, ApiVersions ApiVersionsResponse, CreateTopics CreateTopicsResponse, DeleteTopics DeleteTopicsResponse,
     DescribeCluster DescribeClusterResponse, DescribeConfigs DescribeConfigsResponse, Fetch FetchResponse,
     FindCoordinator FindCoordinatorResponse, InitProducerId InitProducerIdResponse,
     ListOffsets ListOffsetsResponse, Metadata MetadataResponse, Produce ProduceResponse,

@@ -39,6 +39,12 @@ impl AvroSchema {
         &self.nodes[id.0 as usize]
     }
 
+    /// The full name of the type, if it is one that has a name.
+    pub(crate) fn name(&self) -> Option<String> {
+        let named = self.node(self.root).kind.named()?;
+        Some(named.name.to_string())
+    }
+
     /// Whether a schema referred to has defined the type.
     fn is_foreign(&self, id: NodeId) -> bool {
         id.0 < self.first_own.0

@@ -82,6 +82,11 @@ pub(crate) fn parse(text: &str, references: &[ReferencedSchema]) -> Result<JsonS
 }
 
 impl JsonSchema {
+    /// The schema's title.
+    pub(crate) fn title(&self) -> Option<&str> {
+        self.schema.get("title")?.as_str()
+    }
+
     /// The schema, with its properties in one order.
     pub(crate) fn sorted(&self) -> String {
         self.schema.to_string()

@@ -46,6 +46,17 @@ pub(crate) enum ProtobufError {
 }
 
 impl ProtobufSchema {
+    /// The full name of the message that a path of indexes leads to.
+    pub(crate) fn message_name(&self, path: &[usize]) -> Option<String> {
+        let (outermost, inner) = path.split_first()?;
+        let mut message = self.file.messages().nth(*outermost)?;
+        for index in inner {
+            let child = message.child_messages().nth(*index);
+            message = child?;
+        }
+        Some(message.full_name().to_owned())
+    }
+
     /// The file's descriptor, as base64, named as registries name it.
     pub(crate) fn serialized(&self) -> String {
         let encoded = self.file.encode_to_vec();

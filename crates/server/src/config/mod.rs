@@ -270,6 +270,11 @@ sections! {
 }
 
 impl Config {
+    /// Whether there is a schema registry to ask, here or elsewhere.
+    pub(crate) fn has_registry(&self) -> bool {
+        self.registry.enabled || self.registry.url.is_some()
+    }
+
     /// The configuration with what follows from other keys filled in, or what contradicts itself.
     pub fn resolved(mut self) -> Result<Self, String> {
         let registry = &self.registry;

@@ -23,7 +23,7 @@ pub(crate) async fn handle(
             .configs
             .iter()
             .map(|config| (&*config.name, config.value.as_deref()));
-        let change = |_| validate(pairs);
+        let change = |_| validate(&context.broker.config, pairs);
         let (error_code, error_message) = resource
             .alter(context, &twice, request.validate_only, change)
             .await;

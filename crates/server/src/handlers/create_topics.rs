@@ -78,7 +78,8 @@ async fn create(
         .configs
         .iter()
         .map(|config| (&*config.name, config.value.as_deref()));
-    let configs = validate(pairs).map_err(|problem| (ErrorCode::INVALID_CONFIG, problem))?;
+    let configs =
+        validate(&broker.config, pairs).map_err(|problem| (ErrorCode::INVALID_CONFIG, problem))?;
     let result = CreatableTopicResult {
         name: asked.name.clone(),
         num_partitions: partitions,

@@ -30,7 +30,8 @@ pub(crate) async fn handle(
         let resource = Resource::new(asked.resource_type, &asked.resource_name);
         let change = |before: BTreeMap<String, String>| {
             let after = changed(context, before, &asked.configs)?;
-            validate(after.iter().map(|(name, value)| (&**name, Some(&**value))))
+            let after = after.iter().map(|(name, value)| (&**name, Some(&**value)));
+            validate(&context.broker.config, after)
         };
         let (error_code, error_message) = resource
             .alter(context, &twice, request.validate_only, change)

@@ -1,9 +1,10 @@
 //! Produce: batches in. Checked and handed to the log in the order they come; answered when durable.
 
+mod invalid;
+
 use std::sync::Arc;
 
 use fletch_store::{AppendError, Ticket, Topic};
-use fletch_table::TableError;
 use fletch_wire::messages::produce::{
     BatchIndexAndErrorMessage, PartitionProduceData, PartitionProduceResponse, TopicProduceResponse,
 };
@@ -22,8 +23,6 @@ const ACKS_ALL: i16 = -1;
 
 /// The first version that carries batches of format 2, and of those exactly one a partition.
 const ONE_BATCH: i16 = 3;
-/// Records of one batch that are told of each: an answer has to stay small.
-const INVALID_TOLD_MAX: usize = 1000;
 /// The first version whose clients know zstd.
 const ZSTD: i16 = 7;
 
@@ -135,10 +134,8 @@ async fn submit_partition(
     // The log keeps recent batches, and with each the request that it is a slice of.
     let request_bytes = payload.len().max(context.frame_bytes);
     let batches = check(context, &settings, payload)?;
-    if settings.refuses_invalid {
-        for (_, _, records) in &batches {
-            check_readable(context, topic, records).await?;
-        }
+    for (_, _, records) in &batches {
+        invalid::check(context, &settings, topic, records).await?;
     }
     let mut appending = Vec::with_capacity(batches.len());
     for (batch, size, _) in batches {
@@ -238,49 +235,6 @@ fn check_batch(
     }
     check_timestamps(settings, now_ms, admitted)?;
     Ok((batch.clone(), size))
-}
-
-/// Whether the topic's table could read every record.
-async fn check_readable(
-    context: &Context<'_>,
-    topic: &Topic,
-    records: &Records,
-) -> Result<(), Refusal> {
-    let Some(tables) = &context.broker.tables else {
-        return Ok(());
-    };
-    let invalid = match tables.check(topic, records.clone()).await {
-        Ok(invalid) => invalid,
-        // The producer may try again; by then the registry may answer.
-        Err(problem @ TableError::NoRegistry) => {
-            return Err(Refusal::new(ErrorCode::REQUEST_TIMED_OUT, problem));
-        }
-        Err(problem) => {
-            error!(topic = %topic.name, error = %problem, "a batch can't be checked");
-            return Err(Refusal::new(ErrorCode::UNKNOWN_SERVER_ERROR, problem));
-        }
-    };
-    let Some(first) = invalid.first() else {
-        return Ok(());
-    };
-    let message = match invalid.len() {
-        1 => format!("Record {}: {}", first.record, first.message),
-        more => format!(
-            "{more} records can't be read, the first of them record {}: {}",
-            first.record, first.message
-        ),
-    };
-    let records = invalid
-        .into_iter()
-        .take(INVALID_TOLD_MAX)
-        .filter_map(|invalid| {
-            let index = i32::try_from(invalid.record).ok()?;
-            Some((index, Some(invalid.message.into())))
-        });
-    Err(Refusal {
-        records: records.collect(),
-        ..Refusal::new(ErrorCode::INVALID_RECORD, message)
-    })
 }
 
 /// Whether every producer's timestamp is near enough to the clock.

@@ -1,6 +1,7 @@
 //! What a payload says about itself: which schema it was written with.
 
-use fletch_wire::records::Headers;
+use fletch_columnar::protobuf::message_path;
+use fletch_wire::records::{Headers, Record};
 use uuid::Uuid;
 
 /// A zero byte and a schema id.
@@ -16,9 +17,53 @@ const MAGIC_GUID: u8 = 1;
 
 /// A record's value or its key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(crate) enum Role {
+pub enum Role {
+    /// The value.
     Value,
+    /// The key.
     Key,
+}
+
+/// A schema's name, as registries know it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum SchemaName {
+    /// The number that a registry gave it.
+    Id(u32),
+    /// What a registry derives from its text.
+    Guid(Uuid),
+}
+
+/// What a record's value or key says of its schema, before the payload or in a header.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Frame<'a> {
+    /// Which schema it was written with.
+    pub schema: SchemaName,
+    /// What comes next: with Protobuf, which message it is.
+    rest: &'a [u8],
+}
+
+impl<'a> Frame<'a> {
+    /// The frame of a record's value or its key, if it has one; as Confluent's serializers write it.
+    pub fn of(record: &Record<'a>, role: Role) -> Option<Self> {
+        let payload = match role {
+            Role::Value => record.value?,
+            Role::Key => record.key?,
+        };
+        let frame = |schema, rest| Some(Self { schema, rest });
+        match carried(record.headers, role) {
+            Some((SchemaRef::Id(id), rest)) => return frame(SchemaName::Id(id), rest),
+            Some((SchemaRef::Guid(guid), rest)) => return frame(SchemaName::Guid(guid), rest),
+            Some((SchemaRef::Subject, _)) | None => {}
+        }
+        let (id, body) = framed(payload)?;
+        frame(SchemaName::Id(id), body)
+    }
+
+    /// If the schema is of Protobuf: the indexes that lead to the message, the outermost first.
+    pub fn message(&self) -> Option<Vec<usize>> {
+        let (path, _) = message_path(self.rest).ok()?;
+        Some(path.indexes().collect())
+    }
 }
 
 /// A schema, as payloads name it.
