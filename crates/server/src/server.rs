@@ -371,6 +371,7 @@ fn table_config(config: &Config) -> TableConfig {
     }
     table.commit_interval = Duration::from_millis(config.table.commit_interval_ms);
     table.file_bytes_target = config.table.file_bytes_target;
+    table.schemas.clone_from(&config.table.schemas_path);
     table
 }
 

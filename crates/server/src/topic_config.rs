@@ -94,10 +94,18 @@ topic_configs! {
         "Without effect: topics share the segments of one log.";
     "fletch.format" "fletch.format" String "auto" Allowed::OneOf(settings::FORMATS),
         "What the values are. auto looks at each: a schema's id before it or in a header, then JSON, then text, then bytes.";
+    "fletch.format.file" "fletch.format.file" String "" Allowed::Any,
+        "The file, of the broker's folder of schema files, with the schema that values without an id are written with.";
+    "fletch.format.message" "fletch.format.message" String "" Allowed::Any,
+        "The full name of the Protobuf message that values without an id are; the first of the file, if empty.";
     "fletch.format.subject" "fletch.format.subject" String "" Allowed::Any,
         "The subject whose latest schema values without an id are written with; fletch.format says its language.";
     "fletch.key.format" "fletch.key.format" String "none" Allowed::OneOf(settings::KEY_FORMATS),
         "What the keys are, for a column kafka_key_value of their type. none: bytes only.";
+    "fletch.key.format.file" "fletch.key.format.file" String "" Allowed::Any,
+        "The file, of the broker's folder of schema files, with the schema that keys without an id are written with.";
+    "fletch.key.format.message" "fletch.key.format.message" String "" Allowed::Any,
+        "The full name of the Protobuf message that keys without an id are; the first of the file, if empty.";
     "fletch.key.format.subject" "fletch.key.format.subject" String "" Allowed::Any,
         "The subject whose latest schema keys without an id are written with; fletch.key.format says its language.";
     "fletch.on_invalid" "fletch.on_invalid" String "dead_letter" Allowed::OneOf(settings::OUTCOMES),
@@ -205,7 +213,8 @@ pub(crate) fn validate<'a>(
         valid.insert(name.to_owned(), value.trim().to_owned());
     }
     // Each may be right and all together not.
-    fletch_table::TopicSettings::parse(&valid)?;
+    let table = fletch_table::TopicSettings::parse(&valid)?;
+    table.check_files(config.table.schemas_path.as_deref())?;
     if Validation::of(&valid).is_on() && !config.has_registry() {
         let words = "schemas can't be validated: the broker has no schema registry \
                      (registry.enabled, registry.url)";
@@ -301,6 +310,7 @@ mod tests {
             ("fletch.format", Some("csv"), false),
             // Of no use without a format.
             ("fletch.format.subject", Some("clicks-value"), false),
+            ("fletch.format.file", Some("clicks.avsc"), false),
             ("no.such.thing", Some("1"), false),
             (validation::VALUE, Some("true"), true),
             (

@@ -81,13 +81,7 @@ impl Checkers {
 
 impl Checker {
     fn new(house: &House, settings: TopicSettings) -> Self {
-        let config = &house.config;
-        let schemas = Schemas::new(
-            house.source.clone(),
-            config.schema_not_found_wait,
-            config.schema_retry_max,
-            &settings,
-        );
+        let schemas = Schemas::new(house.source.clone(), &house.config, &settings);
         Self {
             settings,
             basis: TableSchemas::default(),
@@ -127,6 +121,10 @@ impl Checker {
     }
 
     async fn check(&mut self, house: &House, records: Records) -> Result<Vec<Invalid>, TableError> {
+        self.schemas.look_again();
+        while let Some(answer) = self.schemas.ready() {
+            self.learn(answer)?;
+        }
         for (role, reference) in self.schemas.forget_unknown() {
             if let Some(payloads) = self.converter()?.payloads(role) {
                 payloads.forget(reference);
@@ -189,17 +187,22 @@ impl Checker {
             let Ok(answer) = answer else {
                 return Err(TableError::NoRegistry);
             };
-            let Answer::Is(named, text) = answer else {
-                continue;
-            };
-            let (role, reference) = named;
-            if let Some(payloads) = self.converter()?.payloads(role) {
-                payloads.know(reference, text);
-            }
-            if named == wanted {
+            if self.learn(answer)? == Some(wanted) {
                 return Ok(());
             }
         }
+    }
+
+    /// Takes note of an answer; says which schema it is about.
+    fn learn(&mut self, answer: Answer) -> Result<Option<Named>, TableError> {
+        let Answer::Is(named, text) = answer else {
+            return Ok(None);
+        };
+        let (role, reference) = named;
+        if let Some(payloads) = self.converter()?.payloads(role) {
+            payloads.know(reference, text);
+        }
+        Ok(Some(named))
     }
 
     fn converter(&mut self) -> Result<&mut Converter, TableError> {

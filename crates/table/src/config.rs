@@ -34,9 +34,14 @@ pub struct TableConfig {
     pub delete_after: Duration,
     /// Merge small files in the background.
     pub compaction: bool,
+    /// The folder of the schema files that topics may name; none may without it.
+    pub schemas: Option<PathBuf>,
     /// How long a schema id that the registry doesn't know is asked for again before its records
     /// become dead letters.
     pub schema_not_found_wait: Duration,
+    /// A schema that a topic names, the latest of a subject or a file's, is looked at again after this
+    /// long.
+    pub given_schema_for: Duration,
     /// Longest pause between two questions to a registry that doesn't answer.
     pub schema_retry_max: Duration,
     /// Test hooks.
@@ -62,7 +67,9 @@ impl TableConfig {
             snapshots_kept: 32,
             delete_after: Duration::from_secs(600),
             compaction: true,
+            schemas: None,
             schema_not_found_wait: Duration::from_secs(5),
+            given_schema_for: Duration::from_secs(30),
             schema_retry_max: Duration::from_secs(10),
             faults: Faults::default(),
         }

@@ -53,6 +53,7 @@ mod manifests;
 mod merge;
 mod offsets;
 mod schema;
+mod schema_files;
 mod schemas;
 pub mod settings;
 mod source;

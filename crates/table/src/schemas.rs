@@ -1,17 +1,19 @@
 //! The schemas that one topic's records name: asked for until there is an answer.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::collections::hash_map::Entry;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::task::JoinSet;
+use tokio::task::{JoinError, JoinSet};
 use tokio::time::Instant;
 
 use crate::convert::detect::{Role, SchemaRef};
 use crate::convert::payloads::refusal;
+use crate::TableConfig;
 use crate::dead_letter::{Reason, Refusal};
-use crate::settings::TopicSettings;
+use crate::schema_files::SchemaFiles;
+use crate::settings::{Given, PayloadSettings, TopicSettings};
 use crate::source::{SchemaSource, SchemaSourceError, SchemaText};
 
 /// First pause before asking again; it doubles up to the configured one.
@@ -43,14 +45,21 @@ pub(crate) struct Schemas {
     source: Arc<dyn SchemaSource>,
     not_found_wait: Duration,
     retry_max: Duration,
-    /// The subjects that the topic names for its values and its keys.
-    value_subject: Option<Arc<str>>,
-    key_subject: Option<Arc<str>>,
+    /// A schema that the topic names is looked at again after this long.
+    given_for: Duration,
+    /// How the topic's values and its keys are read: which schemas it names for them.
+    value: PayloadSettings,
+    key: PayloadSettings,
+    files: SchemaFiles,
     asking: JoinSet<Asked>,
     /// Schemas being asked for, and how often the answer was none.
     asked: HashMap<Named, u32>,
     /// Schemas that the registry doesn't know, and when to ask again.
     unknown: HashMap<Named, Instant>,
+    /// Schemas that the topic names, and when to look at them again.
+    given: HashMap<Named, Instant>,
+    /// Those that are being looked at again: nobody waits for them.
+    again: HashSet<Named>,
     /// When a schema was last found to be unknown that was worth waiting for.
     waiting_since: Option<Instant>,
     /// Why the registry gave no answer, if it gave none to the last question.
@@ -60,21 +69,22 @@ pub(crate) struct Schemas {
 impl Schemas {
     pub(crate) fn new(
         source: Arc<dyn SchemaSource>,
-        not_found_wait: Duration,
-        retry_max: Duration,
+        config: &TableConfig,
         settings: &TopicSettings,
     ) -> Self {
-        let value_subject = settings.value.subject.as_deref();
-        let key_subject = settings.key.as_ref().and_then(|key| key.subject.as_deref());
         Self {
             source,
-            not_found_wait,
-            retry_max,
-            value_subject: value_subject.map(Arc::from),
-            key_subject: key_subject.map(Arc::from),
+            not_found_wait: config.schema_not_found_wait,
+            retry_max: config.schema_retry_max,
+            given_for: config.given_schema_for,
+            value: settings.value.clone(),
+            key: settings.key.clone().unwrap_or_default(),
+            files: SchemaFiles::new(config.schemas.clone()),
             asking: JoinSet::new(),
             asked: HashMap::new(),
             unknown: HashMap::new(),
+            given: HashMap::new(),
+            again: HashSet::new(),
             waiting_since: None,
             trouble: None,
         }
@@ -93,20 +103,35 @@ impl Schemas {
         }
     }
 
+    /// Looks again at the schemas that the topic names, where that is due. What they were before goes on
+    /// being used until there is an answer, and if there is none.
+    pub(crate) fn look_again(&mut self) {
+        let now = Instant::now();
+        let due = self.given.iter().filter(|(_, until)| **until <= now);
+        for named in due.map(|(named, _)| *named).collect::<Vec<_>>() {
+            self.given.remove(&named);
+            self.again.insert(named);
+            self.question(named, Duration::ZERO);
+        }
+    }
+
     fn question(&mut self, named: Named, after: Duration) {
         let source = self.source.clone();
         let (role, reference) = named;
-        let subject = match role {
-            Role::Value => self.value_subject.clone(),
-            Role::Key => self.key_subject.clone(),
-        };
+        let settings = self.settings(role).clone();
+        let files = self.files.clone();
         self.asking.spawn(async move {
             tokio::time::sleep(after).await;
-            let subject = subject.unwrap_or_default();
-            let question = match reference {
-                SchemaRef::Id(id) => source.schema(id),
-                SchemaRef::Guid(guid) => source.by_guid(guid),
-                SchemaRef::Subject => source.latest(&subject),
+            let question = async move {
+                match reference {
+                    SchemaRef::Id(id) => source.schema(id).await,
+                    SchemaRef::Guid(guid) => source.by_guid(guid).await,
+                    SchemaRef::Given => match &settings.given {
+                        Some(Given::Subject(subject)) => source.latest(subject).await,
+                        Some(Given::File(_)) => load(files, settings).await,
+                        None => Err(SchemaSourceError::NotFound),
+                    },
+                }
             };
             let asked = tokio::time::timeout(ANSWER_TIMEOUT, question).await;
             let answer = asked.unwrap_or_else(|_| {
@@ -119,19 +144,38 @@ impl Schemas {
         });
     }
 
+    fn settings(&self, role: Role) -> &PayloadSettings {
+        match role {
+            Role::Value => &self.value,
+            Role::Key => &self.key,
+        }
+    }
+
+    /// An answer, if one is there.
+    pub(crate) fn ready(&mut self) -> Option<Answer> {
+        let joined = self.asking.try_join_next()?;
+        Some(self.joined(joined))
+    }
+
     /// Waits for an answer; for ever if nothing is being asked.
     pub(crate) async fn answered(&mut self) -> Answer {
         match self.asking.join_next().await {
-            Some(Ok((named, answer))) => self.judge(named, answer),
+            Some(joined) => self.joined(joined),
+            None => std::future::pending().await,
+        }
+    }
+
+    fn joined(&mut self, joined: Result<Asked, JoinError>) -> Answer {
+        match joined {
+            Ok((named, answer)) => self.judge(named, answer),
             // The question panicked; nobody knows which. All that wait are asked again.
-            Some(Err(_)) => {
+            Err(_) => {
                 let named: Vec<Named> = self.asked.keys().copied().collect();
                 named
                     .into_iter()
                     .for_each(|named| self.question(named, self.retry_max));
                 Answer::Later
             }
-            None => std::future::pending().await,
         }
     }
 
@@ -168,6 +212,13 @@ impl Schemas {
         answer: Result<Arc<SchemaText>, SchemaSourceError>,
     ) -> Answer {
         let now = Instant::now();
+        let again = self.again.remove(&named);
+        if named.1 == SchemaRef::Given && (again || answer.is_ok()) {
+            self.given.insert(named, now + self.given_for);
+        }
+        if again && answer.is_err() {
+            return Answer::Later;
+        }
         self.trouble = match &answer {
             Err(SchemaSourceError::Unavailable(why)) => Some(why.clone()),
             _ => None,
@@ -201,19 +252,30 @@ impl Schemas {
 
     /// A schema, in words.
     fn describe(&self, (role, reference): Named) -> String {
-        let subject = match role {
-            Role::Value => &self.value_subject,
-            Role::Key => &self.key_subject,
-        };
         match reference {
             SchemaRef::Id(id) => format!("schema {id}"),
             SchemaRef::Guid(guid) => format!("schema {guid}"),
-            SchemaRef::Subject => {
-                format!(
-                    "schema of subject {}",
-                    subject.as_deref().unwrap_or_default()
-                )
-            }
+            SchemaRef::Given => match &self.settings(role).given {
+                Some(Given::Subject(subject)) => format!("schema of subject {subject}"),
+                Some(Given::File(file)) => format!("schema in file {file}"),
+                None => "schema for what names none".to_owned(),
+            },
         }
     }
+}
+
+/// Reads a schema from its file. One that can't be read isn't taken for one that isn't there: records wait,
+/// as they do for a registry.
+async fn load(
+    files: SchemaFiles,
+    settings: PayloadSettings,
+) -> Result<Arc<SchemaText>, SchemaSourceError> {
+    let loaded = tokio::task::spawn_blocking(move || match &settings.given {
+        Some(Given::File(name)) => files.load(name, &settings).map_err(|error| error.to_string()),
+        _ => Err("the topic names no file".to_owned()),
+    });
+    let loaded = loaded.await.unwrap_or_else(|error| Err(error.to_string()));
+    loaded
+        .map(Arc::new)
+        .map_err(SchemaSourceError::Unavailable)
 }

@@ -10,10 +10,18 @@ pub const TABLE: &str = "fletch.table";
 pub const FORMAT: &str = "fletch.format";
 /// Topic config: the subject whose latest schema values without a frame are written with.
 pub const FORMAT_SUBJECT: &str = "fletch.format.subject";
+/// Topic config: the file whose schema values without a frame are written with.
+pub const FORMAT_FILE: &str = "fletch.format.file";
+/// Topic config: which message of a Protobuf schema values without a frame are.
+pub const FORMAT_MESSAGE: &str = "fletch.format.message";
 /// Topic config: the format of the keys: `none` (the default), `auto`, or a word of [`Format`].
 pub const KEY_FORMAT: &str = "fletch.key.format";
 /// Topic config: the subject whose latest schema keys without a frame are written with.
 pub const KEY_FORMAT_SUBJECT: &str = "fletch.key.format.subject";
+/// Topic config: the file whose schema keys without a frame are written with.
+pub const KEY_FORMAT_FILE: &str = "fletch.key.format.file";
+/// Topic config: which message of a Protobuf schema keys without a frame are.
+pub const KEY_FORMAT_MESSAGE: &str = "fletch.key.format.message";
 
 /// Topic config: what becomes of a record that can't be read: `dead_letter` (the default), `raw` or
 /// `reject`.
@@ -74,8 +82,20 @@ pub enum OnInvalid {
 pub struct PayloadSettings {
     /// The only format there is; each payload is looked at if none.
     pub format: Option<Format>,
-    /// The subject of payloads that don't say which schema they were written with.
-    pub subject: Option<String>,
+    /// The schema of payloads that don't say which they were written with.
+    pub given: Option<Given>,
+    /// Which of that schema's messages they are, by its full name, if it is of Protobuf; the first
+    /// of the file if none.
+    pub message: Option<String>,
+}
+
+/// Where the schema is that a topic names.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Given {
+    /// The latest of this subject.
+    Subject(String),
+    /// In this file, of the folder of schema files.
+    File(String),
 }
 
 impl Default for TopicSettings {
@@ -99,11 +119,18 @@ impl TopicSettings {
         let get = |name: &str| configs.get(name).map(String::as_str);
         Ok(Self {
             table: switch(TABLE, get(TABLE), true)?,
-            value: payload((FORMAT, get(FORMAT)), (FORMAT_SUBJECT, get(FORMAT_SUBJECT)))?
-                .unwrap_or_default(),
+            value: payload(
+                (FORMAT, get(FORMAT)),
+                (FORMAT_SUBJECT, get(FORMAT_SUBJECT)),
+                (FORMAT_FILE, get(FORMAT_FILE)),
+                (FORMAT_MESSAGE, get(FORMAT_MESSAGE)),
+            )?
+            .unwrap_or_default(),
             key: payload(
                 (KEY_FORMAT, get(KEY_FORMAT).or(Some("none"))),
                 (KEY_FORMAT_SUBJECT, get(KEY_FORMAT_SUBJECT)),
+                (KEY_FORMAT_FILE, get(KEY_FORMAT_FILE)),
+                (KEY_FORMAT_MESSAGE, get(KEY_FORMAT_MESSAGE)),
             )?,
             on_invalid: match get(ON_INVALID) {
                 None | Some("dead_letter") => OnInvalid::DeadLetter,
@@ -126,18 +153,23 @@ fn switch(name: &str, value: Option<&str>, default: bool) -> Result<bool, String
     }
 }
 
+/// A config's name, and what it is.
+type Config<'a> = (&'static str, Option<&'a str>);
+
 fn payload(
-    (format_name, format): (&str, Option<&str>),
-    (subject_name, subject): (&str, Option<&str>),
+    (format_name, format): Config<'_>,
+    subject: Config<'_>,
+    file: Config<'_>,
+    message: Config<'_>,
 ) -> Result<Option<PayloadSettings>, String> {
-    let subject = subject.filter(|subject| !subject.is_empty());
+    let [subject, file, message] =
+        [subject, file, message].map(|(name, value)| (name, value.filter(|value| !value.is_empty())));
     let format = match format {
         Some("none") => {
-            return match subject {
+            let set = [subject, file, message].into_iter().find(|(_, value)| value.is_some());
+            return match set {
                 None => Ok(None),
-                Some(_) => Err(format!(
-                    "{subject_name} is of no use: {format_name} is none"
-                )),
+                Some((name, _)) => Err(format!("{name} is of no use: {format_name} is none")),
             };
         }
         None | Some("auto") => None,
@@ -146,20 +178,39 @@ fn payload(
             Some(Format::parse(word).ok_or_else(unknown)?)
         }
     };
+    let (given_name, given) = match (subject, file) {
+        ((subject, Some(_)), (file, Some(_))) => {
+            return Err(format!("{subject} and {file} are set: one of the two"));
+        }
+        ((name, Some(subject)), _) => (name, Some(Given::Subject(subject.to_owned()))),
+        (_, (name, file)) => (name, file.map(|file| Given::File(file.to_owned()))),
+    };
     let schematic = matches!(
         format,
         Some(Format::Avro | Format::Protobuf | Format::JsonSchema)
     );
-    match subject {
-        // Bytes without a frame could be anything: the format has to be said.
-        Some(_) if !schematic => Err(format!(
-            "{subject_name} needs {format_name} to be avro, protobuf or json_schema"
-        )),
-        subject => Ok(Some(PayloadSettings {
-            format,
-            subject: subject.map(str::to_owned),
-        })),
+    // Bytes without a frame could be anything: the format has to be said.
+    if given.is_some() && !schematic {
+        return Err(format!(
+            "{given_name} needs {format_name} to be avro, protobuf or json_schema"
+        ));
     }
+    let message = match message {
+        (_, None) => None,
+        (_, Some(message)) if given.is_some() && format == Some(Format::Protobuf) => {
+            Some(message.to_owned())
+        }
+        (name, Some(_)) => {
+            return Err(format!(
+                "{name} needs {format_name} to be protobuf, and a subject or a file"
+            ));
+        }
+    };
+    Ok(Some(PayloadSettings {
+        format,
+        given,
+        message,
+    }))
 }
 
 #[cfg(test)]
@@ -206,5 +257,22 @@ mod tests {
             parse(&[(FORMAT, format), (FORMAT_SUBJECT, "s")]).unwrap_err();
         }
         parse(&[(KEY_FORMAT_SUBJECT, "s")]).unwrap_err();
+        parse(&[(KEY_FORMAT_FILE, "s")]).unwrap_err();
+    }
+
+    #[test]
+    fn a_schema_is_given_once_and_a_message_with_it() {
+        let file = parse(&[(FORMAT, "protobuf"), (FORMAT_FILE, "a.proto")]).unwrap();
+        assert_eq!(file.value.given, Some(Given::File("a.proto".into())));
+        let message = [(FORMAT, "protobuf"), (FORMAT_MESSAGE, "shop.Order")];
+        parse(&message).unwrap_err();
+        for given in [FORMAT_FILE, FORMAT_SUBJECT] {
+            let all = parse(&[message[0], message[1], (given, "a")]).unwrap();
+            assert_eq!(all.value.message.as_deref(), Some("shop.Order"));
+            parse(&[(FORMAT, "avro"), message[1], (given, "a")]).unwrap_err();
+        }
+        parse(&[(FORMAT, "avro"), (FORMAT_FILE, "a"), (FORMAT_SUBJECT, "a")]).unwrap_err();
+        let key = [(KEY_FORMAT, "avro"), (KEY_FORMAT_FILE, "key.avsc")];
+        assert!(parse(&key).unwrap().key.unwrap().given.is_some());
     }
 }

@@ -147,12 +147,7 @@ impl Session {
             DeadLetters::open(house.store.clone(), topic, position.dead_letters).await?;
         let mut incoming = Incoming::new(house.store.clone(), topic.id);
         incoming.follow(&position.offsets)?;
-        let schemas = Schemas::new(
-            house.source.clone(),
-            house.config.schema_not_found_wait,
-            house.config.schema_retry_max,
-            &settings,
-        );
+        let schemas = Schemas::new(house.source.clone(), &house.config, &settings);
         let converter = Converter::new(
             &settings,
             tables,
@@ -259,6 +254,11 @@ impl Session {
     /// Takes what is there and what comes, until the deadline, or a file's size, or the end.
     async fn cycle(&mut self, deadline: Instant) -> Result<Cycle, TableError> {
         let mut cycle = Cycle::default();
+        // However busy it is: who waits for an answer isn't to wait for a pause.
+        self.schemas.look_again();
+        while let Some(answer) = self.schemas.ready() {
+            self.learn(answer);
+        }
         for (role, reference) in self.schemas.forget_unknown() {
             if let Some(payloads) = self.payloads(role) {
                 payloads.forget(reference);

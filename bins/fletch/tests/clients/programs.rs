@@ -114,6 +114,18 @@ fn formats_confluent_kafka() {
     });
 }
 
+/// Values that say nothing of their schema, in topics that name a file with it.
+#[test]
+fn schema_files_confluent_kafka() {
+    let script = python_script("python", "files_confluent_kafka.py");
+    run("schema_files_confluent_kafka", script, |command, server| {
+        command
+            .arg("--schemas")
+            .arg(server.schemas())
+            .args(server.table_arguments());
+    });
+}
+
 /// Topics that take only what is written with schemas of their subjects, by each strategy.
 #[test]
 fn schema_validation_confluent_kafka() {

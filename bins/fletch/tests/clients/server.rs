@@ -8,6 +8,9 @@ use tempfile::TempDir;
 use crate::support;
 use crate::workload::PARTITIONS;
 
+/// The folder of schema files, in the test's.
+const SCHEMAS: &str = "schemas";
+
 /// A running `fletch` with its data in the folder's `data`; dropped, it is killed and the folder
 /// removed.
 pub(crate) struct Server {
@@ -25,7 +28,11 @@ impl Server {
 
     fn start_in(folder: TempDir) -> Self {
         let partitions = PARTITIONS.to_string();
-        let process = support::Server::start_in(folder, &["--topics-partitions", &partitions]);
+        let schemas = folder.path().join(SCHEMAS);
+        fs::create_dir_all(&schemas).expect("a folder for schemas");
+        let schemas = schemas.display().to_string();
+        let flags = ["--topics-partitions", &partitions, "--table-schemas-path", &schemas];
+        let process = support::Server::start_in(folder, &flags);
         let addresses = fs::read(process.data().join("addresses.json")).expect("its addresses");
         let addresses: serde_json::Value = serde_json::from_slice(&addresses).expect("JSON");
         Self {
@@ -43,6 +50,11 @@ impl Server {
     /// A folder of the test's own, above the server's data.
     pub(crate) fn folder(&self) -> PathBuf {
         self.process.data().parent().expect("a folder").to_owned()
+    }
+
+    /// The folder of schema files that topics may name.
+    pub(crate) fn schemas(&self) -> PathBuf {
+        self.folder().join(SCHEMAS)
     }
 
     /// Where its tables are, as `check.py` wants to be told.

@@ -63,6 +63,7 @@ mod align;
 mod compile;
 mod entries;
 mod fault;
+mod files;
 mod gather;
 mod imports;
 mod json;
@@ -74,6 +75,7 @@ mod value;
 mod wire;
 mod writer;
 
+pub use files::{Texts, descriptor_set, imports};
 pub use path::{MessagePath, message_path};
 pub use schema::{Schema, SchemaError};
 pub use writer::Writer;

@@ -53,7 +53,7 @@ pub enum SchemaError {
 /// The name under which the schema itself is parsed, for messages.
 const NAME: &str = "schema.proto";
 /// A bound on what one schema asks for: files import each other.
-const REFERENCES_MAX: usize = 1_000;
+pub(super) const REFERENCES_MAX: usize = 1_000;
 
 /// How deep braces may nest, those of options included: parsing follows them.
 const DEPTH_MAX: usize = 100;
@@ -90,8 +90,7 @@ impl Schema {
             .chain([text])
             .find(|text| is_deep(text))
         {
-            let why = format!("nested deeper than {DEPTH_MAX} ({} bytes)", text.len());
-            return Err(SchemaError::Parse(why));
+            return Err(too_deep(text));
         }
         let mut files: HashMap<String, String> = references
             .iter()
@@ -202,8 +201,14 @@ fn descriptor(text: &str) -> Option<FileDescriptorProto> {
     FileDescriptorProto::decode(&*bytes).ok()
 }
 
+/// What is wrong with a text that nests too deep.
+pub(super) fn too_deep(text: &str) -> SchemaError {
+    let bytes = text.len();
+    SchemaError::Parse(format!("nested deeper than {DEPTH_MAX} ({bytes} bytes)"))
+}
+
 /// Whether a text nests too deep, or may do so: what is quoted or commented counts.
-fn is_deep(text: &str) -> bool {
+pub(super) fn is_deep(text: &str) -> bool {
     let mut depth = 0_usize;
     text.bytes().any(|byte| {
         match byte {
@@ -216,7 +221,7 @@ fn is_deep(text: &str) -> bool {
 }
 
 /// An error and its causes.
-fn one_line(error: &dyn std::error::Error) -> String {
+pub(super) fn one_line(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(error) = cause {

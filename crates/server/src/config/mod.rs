@@ -236,6 +236,9 @@ sections! {
         enabled: bool = true, Kind::Switch;
         /// The folder of the tables' data and metadata. Unset: `<store.path>/warehouse`.
         warehouse: Option<PathBuf> = None, Kind::Path;
+        /// The folder of schema files that topics may name (`fletch.format.file`), and nothing outside of
+        /// it. Unset: they may name none.
+        schemas_path: Option<PathBuf> = None, Kind::Path;
         /// The longest time between a record's acknowledgement and its commit to the table.
         commit_interval_ms: u64 = 1_000, Kind::integer(10, DAY_MS, "milliseconds");
         /// The size data files are aimed at; a commit is made when this much has gathered.

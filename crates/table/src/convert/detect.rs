@@ -53,7 +53,7 @@ impl<'a> Frame<'a> {
         match carried(record.headers, role) {
             Some((SchemaRef::Id(id), rest)) => return frame(SchemaName::Id(id), rest),
             Some((SchemaRef::Guid(guid), rest)) => return frame(SchemaName::Guid(guid), rest),
-            Some((SchemaRef::Subject, _)) | None => {}
+            Some((SchemaRef::Given, _)) | None => {}
         }
         let (id, body) = framed(payload)?;
         frame(SchemaName::Id(id), body)
@@ -73,8 +73,8 @@ pub(crate) enum SchemaRef {
     Id(u32),
     /// By what the registry derives from the schema's text.
     Guid(Uuid),
-    /// Not at all: the topic names a subject, whose latest schema it is.
-    Subject,
+    /// Not at all: the topic says which it is.
+    Given,
 }
 
 impl SchemaRef {
@@ -82,7 +82,7 @@ impl SchemaRef {
     pub(crate) fn id(self) -> Option<u32> {
         match self {
             Self::Id(id) => Some(id),
-            Self::Guid(_) | Self::Subject => None,
+            Self::Guid(_) | Self::Given => None,
         }
     }
 }

@@ -33,6 +33,7 @@ use crate::lineage::LineageBuilder;
 use crate::settings::{OnInvalid, TopicSettings};
 
 pub(crate) use self::plain::as_field;
+pub(crate) use self::writers::check_schema;
 
 /// Decompressed bytes of log that become one record batch at most, unless one log batch is larger.
 const WINDOW_BYTES_MAX: usize = 16 << 20;

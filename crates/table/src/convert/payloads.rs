@@ -84,6 +84,8 @@ pub(crate) struct Payloads {
     run: Option<(u32, u32)>,
     /// Likewise of messages.
     messages: Option<(SchemaRef, MessagePath, u32)>,
+    /// Which message payloads are that don't say it themselves.
+    given: MessagePath,
     growth: Option<Growth>,
 }
 
@@ -135,6 +137,7 @@ impl Payloads {
             json: Json::default(),
             run: None,
             messages: None,
+            given: MessagePath::FIRST,
             growth: None,
         })
     }
@@ -163,11 +166,16 @@ impl Payloads {
         Some((writer.origin, matches!(writer.form, Form::AsSent)))
     }
 
-    /// A schema's text came, or it was found that there is none.
+    /// A schema's text came, or it was found that there is none. One that came before, as that of a
+    /// subject does each time it is looked at again, changes nothing.
     pub(crate) fn know(&mut self, reference: SchemaRef, text: Result<Arc<SchemaText>, Refusal>) {
         if let Ok(text) = &text {
-            self.texts.insert(reference, text.clone());
+            let before = self.texts.insert(reference, text.clone());
+            if before.as_ref() == Some(text) && self.schemas.contains_key(&reference) {
+                return;
+            }
         }
+        self.messages = None;
         let known = text.map_or_else(Known::Refused, Known::Text);
         self.schemas.insert(reference, known);
     }
@@ -241,13 +249,13 @@ impl Payloads {
                 };
                 return Err(Unfit::Refused(None, invalid(misfit, 0)));
             }
-            Some(_) if self.settings.subject.is_some() => {
+            Some(_) if self.settings.given.is_some() => {
                 let body = Framed {
                     payload,
                     body: payload,
-                    path: Some(MessagePath::FIRST),
+                    path: Which::Given,
                 };
-                return self.by_schema(SchemaRef::Subject, body, arena);
+                return self.by_schema(SchemaRef::Given, body, arena);
             }
             _ => {}
         }
@@ -255,7 +263,10 @@ impl Payloads {
             let body = Framed {
                 payload,
                 body: payload,
-                path: message_path(rest).ok().map(|(path, _)| path),
+                path: match message_path(rest) {
+                    Ok((path, _)) => Which::Path(path),
+                    Err(_) => Which::Inside,
+                },
             };
             return self.by_schema(reference, body, arena);
         }
@@ -263,7 +274,7 @@ impl Payloads {
             let body = Framed {
                 payload,
                 body,
-                path: None,
+                path: Which::Inside,
             };
             return self.by_schema(SchemaRef::Id(id), body, arena);
         }
@@ -339,6 +350,9 @@ impl Payloads {
         }
         if text.kind == SchemaKind::Protobuf {
             let schema = writers::parse_protobuf(text, origin)?;
+            if reference == SchemaRef::Given {
+                self.given = writers::given_message(&schema, &self.settings, origin)?;
+            }
             return Ok(Known::Messages(schema, HashMap::new()));
         }
         let writer = Writer::compile(text, self.role, self.table.as_ref(), origin)?;
@@ -438,12 +452,23 @@ impl Payloads {
     }
 }
 
-/// A payload, its end that a schema reads, and which message that is, if that is said elsewhere.
+/// A payload, its end that a schema reads, and which message that is, if the schema has several.
 #[derive(Clone, Copy)]
 struct Framed<'a> {
     payload: &'a [u8],
     body: &'a [u8],
-    path: Option<MessagePath>,
+    path: Which,
+}
+
+/// Where it is said which message a payload is.
+#[derive(Clone, Copy)]
+enum Which {
+    /// The body begins with it.
+    Inside,
+    /// It is this one.
+    Path(MessagePath),
+    /// The topic says it.
+    Given,
 }
 
 /// A decoder into the columns of a table's schema.

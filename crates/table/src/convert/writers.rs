@@ -11,6 +11,7 @@ use super::payloads::{Unfit, refusal};
 use super::plain::as_field;
 use crate::dead_letter::Reason;
 use crate::format::Origin;
+use crate::settings::PayloadSettings;
 use crate::source::{SchemaKind, SchemaText};
 use crate::{Format, lineage};
 
@@ -129,6 +130,41 @@ pub(super) fn format_of(kind: SchemaKind) -> Format {
         SchemaKind::Avro => Format::Avro,
         SchemaKind::Json => Format::JsonSchema,
         SchemaKind::Protobuf => Format::Protobuf,
+    }
+}
+
+/// Which message the payloads are of a schema that the topic names.
+pub(super) fn given_message(
+    schema: &protobuf::Schema,
+    settings: &PayloadSettings,
+    origin: Origin,
+) -> Result<MessagePath, Unfit> {
+    let Some(name) = &settings.message else {
+        return Ok(MessagePath::FIRST);
+    };
+    schema.path(name).ok_or_else(|| {
+        let message = format!("the schema has no message {name}");
+        Unfit::Refused(origin.schema_id, refusal(Reason::InvalidSchema, message))
+    })
+}
+
+/// Whether a schema that a topic names can be read, and payloads of it; if not, why.
+pub(crate) fn check_schema(text: &SchemaText, settings: &PayloadSettings) -> Result<(), String> {
+    let origin = Origin {
+        format: format_of(text.kind),
+        schema_id: None,
+    };
+    let writer = match text.kind {
+        SchemaKind::Protobuf => parse_protobuf(text, origin).and_then(|schema| {
+            let path = given_message(&schema, settings, origin)?;
+            Writer::message(&schema, path, Role::Value, None, origin)
+        }),
+        _ => Writer::compile(text, Role::Value, None, origin),
+    };
+    match writer {
+        Ok(_) => Ok(()),
+        Err(Unfit::Refused(_, refusal)) => Err(refusal.message),
+        Err(Unfit::Wants(_)) => Ok(()),
     }
 }
 

@@ -2,7 +2,7 @@
 
 use fletch_columnar::protobuf::{MessagePath, message_path};
 
-use super::{Framed, Known, Payloads, Read, Unfit, Want, WriterKey, invalid};
+use super::{Framed, Known, Payloads, Read, Unfit, Want, Which, WriterKey, invalid};
 use crate::Format;
 use crate::convert::detect::SchemaRef;
 use crate::convert::writers::Writer;
@@ -19,8 +19,9 @@ impl Payloads {
     ) -> Result<Read<'a>, Unfit> {
         let Framed { payload, body, .. } = framed;
         let (path, body) = match framed.path {
-            Some(path) => (path, body),
-            None => {
+            Which::Path(path) => (path, body),
+            Which::Given => (self.given, body),
+            Which::Inside => {
                 let skipped = payload.len() - body.len();
                 let read = message_path(body);
                 let (path, length) = read
