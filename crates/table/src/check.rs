@@ -54,7 +54,7 @@ impl Checkers {
         tables: TableSchemas,
         records: Records,
     ) -> Result<Vec<Invalid>, TableError> {
-        let settings = TopicSettings::parse(&topic.configs).map_err(TableError::TopicConfig)?;
+        let settings = TopicSettings::of(topic).map_err(TableError::TopicConfig)?;
         if settings.on_invalid != OnInvalid::Reject {
             return Ok(Vec::new());
         }

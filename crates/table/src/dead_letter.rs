@@ -9,7 +9,8 @@ use uuid::Uuid;
 /// A topic's dead letters go to the topic of its name with this ending.
 pub const SUFFIX: &str = ".dead-letters";
 
-/// Is this a topic of dead letters? Those have no tables: their records failed to become rows once.
+/// Is this a topic of dead letters? Its table has their bytes and what is said of them; none of its records is
+/// a dead letter again.
 pub fn is_dead_letter_topic(name: &str) -> bool {
     name.ends_with(SUFFIX)
 }

@@ -2,23 +2,25 @@
 
 use std::sync::Arc;
 
-use fletch_store::{NewTopic, ReadError, Store, StoreError, Topic};
+use fletch_store::{NewTopic, ReadError, StoreError, Topic};
 use fletch_wire::Limits;
 use fletch_wire::records::{Batch, BatchBuilder, Compression};
 
 use crate::TableError;
 use crate::dead_letter::{Already, DeadLetter, SUFFIX};
+use crate::holds::Holder;
+use crate::worker::House;
 
 /// Bytes of dead letters in one batch, unless one record is larger.
 const BATCH_BYTES_MAX: usize = 512 << 10;
 /// Bytes read at a time when looking for dead letters that a crash left.
 const READ_BYTES: usize = 1 << 20;
 /// Dead letters are appended to this partition; who made the topic with more may use the others.
-const PARTITION: i32 = 0;
+pub(crate) const PARTITION: i32 = 0;
 
 /// Writes a topic's dead letters, each once.
 pub(crate) struct DeadLetters {
-    store: Store,
+    house: Arc<House>,
     source: Arc<Topic>,
     /// The dead-letter topic, once there is one.
     topic: Option<Arc<Topic>>,
@@ -30,13 +32,13 @@ impl DeadLetters {
     /// Looks for dead letters that were appended after the table's last commit: from offset
     /// `recorded` of the dead-letter topic on.
     pub(crate) async fn open(
-        store: Store,
+        house: &Arc<House>,
         source: &Arc<Topic>,
         recorded: i64,
     ) -> Result<Self, TableError> {
-        let topic = store.topic(&format!("{}{SUFFIX}", source.name));
+        let topic = house.store.topic(&format!("{}{SUFFIX}", source.name));
         let mut letters = Self {
-            store,
+            house: house.clone(),
             source: source.clone(),
             topic,
             next: recorded,
@@ -57,7 +59,7 @@ impl DeadLetters {
             self.next = 0;
             return Ok(());
         };
-        let Some(marks) = self.store.watermarks(topic.id, PARTITION) else {
+        let Some(marks) = self.house.store.watermarks(topic.id, PARTITION) else {
             return Ok(());
         };
         // A topic that ends before the recorded offset was deleted and made anew.
@@ -68,7 +70,7 @@ impl DeadLetters {
         };
         next = next.max(marks.log_start);
         while next < marks.high {
-            let batches = match self.store.read(topic.id, PARTITION, next, READ_BYTES).await {
+            let batches = match self.house.store.read(topic.id, PARTITION, next, READ_BYTES).await {
                 Ok(batches) => batches,
                 Err(ReadError::OffsetOutOfRange { log_start, .. }) if next < log_start => {
                     next = log_start;
@@ -135,6 +137,7 @@ impl DeadLetters {
                 .finish()
                 .map_err(|error| TableError::Store(error.to_string()))?;
             let ticket = self
+                .house
                 .store
                 .append(topic.id, PARTITION, batch.into_bytes())
                 .await;
@@ -146,7 +149,7 @@ impl DeadLetters {
                 .await
                 .map_err(|error| TableError::Store(error.to_string()))?;
         }
-        if let Some(marks) = self.store.watermarks(topic.id, PARTITION) {
+        if let Some(marks) = self.house.store.watermarks(topic.id, PARTITION) {
             self.next = marks.high;
         }
         Ok(())
@@ -155,13 +158,13 @@ impl DeadLetters {
     async fn ensure_topic(&mut self) -> Result<Arc<Topic>, TableError> {
         let name = format!("{}{SUFFIX}", self.source.name);
         // Looked up each time: it may have been deleted, or made anew, since.
-        let topic = match self.store.topic(&name) {
+        let topic = match self.house.store.topic(&name) {
             Some(topic) => topic,
-            None => match self.store.create_topic(NewTopic::new(&name, 1)).await {
+            None => match self.house.store.create_topic(NewTopic::new(&name, 1)).await {
                 Ok(topic) => topic,
                 Err(StoreError::TopicExists { .. }) => {
                     let missing = || TableError::Store(format!("topic {name} comes and goes"));
-                    self.store.topic(&name).ok_or_else(missing)?
+                    self.house.store.topic(&name).ok_or_else(missing)?
                 }
                 Err(error) => return Err(TableError::Store(error.to_string())),
             },
@@ -173,7 +176,8 @@ impl DeadLetters {
     /// Dead letters from the recorded offset on are needed to tell which are there already.
     pub(crate) fn retain(&self) {
         if let Some(topic) = &self.topic {
-            self.store.retain_from(topic.id, PARTITION, self.next);
+            let House { holds, store, .. } = &*self.house;
+            holds.set(store, topic, PARTITION, Holder::Source, self.next);
         }
     }
 }

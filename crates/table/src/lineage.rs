@@ -16,6 +16,7 @@ use fletch_wire::records::Record;
 
 use crate::Format;
 use crate::format::Origin;
+use crate::letters::LettersBuilder;
 
 /// `int`, required: the record's partition.
 pub const PARTITION: &str = "kafka_partition";
@@ -137,6 +138,8 @@ pub(crate) struct LineageBuilder {
     schema_ids: Vec<i32>,
     schema_id_nulls: NullBufferBuilder,
     formats: Vec<Option<Format>>,
+    /// Of a dead-letter topic.
+    letters: Option<LettersBuilder>,
 }
 
 /// Headers of rows; most topics have none, so nothing is built before the first.
@@ -147,8 +150,10 @@ struct HeadersBuilder {
 }
 
 impl LineageBuilder {
-    pub(crate) fn with_capacity(rows: usize) -> Self {
+    /// A builder for so many rows; of a dead-letter topic, with the columns that those have.
+    pub(crate) fn with_capacity(rows: usize, letters: bool) -> Self {
         Self {
+            letters: letters.then(LettersBuilder::default),
             capacity: rows,
             partitions: Vec::with_capacity(rows),
             offsets: Vec::with_capacity(rows),
@@ -166,7 +171,8 @@ impl LineageBuilder {
         }
     }
 
-    /// Adds a row, whose value came from there. The headers' keys have been found to be UTF-8.
+    /// Adds a row, whose value came from there. The headers' keys have been found to be UTF-8, but for those
+    /// of dead letters.
     pub(crate) fn push(&mut self, partition: i32, record: &Record<'_>, origin: Option<Origin>) {
         let row = self.offsets.len();
         self.partitions.push(partition);
@@ -179,6 +185,9 @@ impl LineageBuilder {
         self.timestamps.push(micros.unwrap_or(0));
         self.timestamp_nulls.append(micros.is_some());
         self.keys.append_option(record.key);
+        if let Some(letters) = &mut self.letters {
+            letters.push(record.headers);
+        }
         if !record.headers.is_empty() {
             self.headers.lengths.resize(row, 0);
             self.headers.lengths.push(record.headers.len());
@@ -197,18 +206,22 @@ impl LineageBuilder {
         self.formats.push(origin.map(|origin| origin.format));
     }
 
-    /// The columns of the rows so far, in the order of [`fields`]; it then begins anew.
+    /// The columns of the rows so far, in the order of [`fields`], and a dead-letter topic's; it then
+    /// begins anew.
     pub(crate) fn finish(&mut self) -> Vec<ArrayRef> {
         let rows = self.offsets.len();
-        let done = std::mem::replace(self, Self::with_capacity(self.capacity));
+        let fresh = Self::with_capacity(self.capacity, self.letters.is_some());
+        let done = std::mem::replace(self, fresh);
         let Self {
             mut headers,
             mut keys,
+            mut letters,
             ..
         } = done;
+        let letters = letters.as_mut().map(LettersBuilder::finish);
         let mut timestamp_nulls = done.timestamp_nulls;
         let mut schema_id_nulls = done.schema_id_nulls;
-        vec![
+        let lineage: [ArrayRef; 7] = [
             Arc::new(Int32Array::from(done.partitions)),
             Arc::new(Int64Array::from(done.offsets)),
             Arc::new(
@@ -224,7 +237,11 @@ impl LineageBuilder {
             Arc::new(StringArray::from_iter(
                 done.formats.iter().map(|format| format.map(Format::as_str)),
             )),
-        ]
+        ];
+        lineage
+            .into_iter()
+            .chain(letters.into_iter().flatten())
+            .collect()
     }
 }
 

@@ -2,7 +2,10 @@
 
 use std::collections::BTreeMap;
 
+use fletch_store::Topic;
+
 use crate::Format;
+use crate::dead_letter::is_dead_letter_topic;
 
 /// Topic config: `true` (the default) or `false`, whether the topic has a table.
 pub const TABLE: &str = "fletch.table";
@@ -62,6 +65,8 @@ pub struct TopicSettings {
     pub key: Option<PayloadSettings>,
     /// What becomes of records that can't be read.
     pub on_invalid: OnInvalid,
+    /// Whether its records are dead letters, whose headers say why.
+    pub(crate) letters: bool,
 }
 
 /// What becomes of a record that can't be read.
@@ -105,11 +110,34 @@ impl Default for TopicSettings {
             value: PayloadSettings::default(),
             key: None,
             on_invalid: OnInvalid::default(),
+            letters: false,
         }
     }
 }
 
 impl TopicSettings {
+    /// Those of a topic. One of dead letters has bytes for values, whatever else its configs say: its
+    /// records couldn't be read once.
+    ///
+    /// # Errors
+    ///
+    /// As [`parse`](Self::parse).
+    pub(crate) fn of(topic: &Topic) -> Result<Self, String> {
+        let settings = Self::parse(&topic.configs)?;
+        if !is_dead_letter_topic(&topic.name) {
+            return Ok(settings);
+        }
+        Ok(Self {
+            table: settings.table,
+            value: PayloadSettings {
+                format: Some(Format::Binary),
+                ..PayloadSettings::default()
+            },
+            letters: true,
+            ..Self::default()
+        })
+    }
+
     /// Reads them from a topic's configs, of which others are left alone.
     ///
     /// # Errors
@@ -140,6 +168,7 @@ impl TopicSettings {
                     return Err(format!("{ON_INVALID} is {other:?}, which is no outcome"));
                 }
             },
+            letters: false,
         })
     }
 }

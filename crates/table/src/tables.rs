@@ -13,11 +13,12 @@ use uuid::Uuid;
 use crate::catalog::Catalog;
 use crate::check::{Checkers, Invalid};
 use crate::dead_letter::{self, is_dead_letter_topic};
+use crate::holds::{Holder, Holds};
 use crate::settings::TopicSettings;
 use crate::source::SchemaSource;
 use crate::status::{Stop, TopicState, TopicStatus};
 use crate::worker::{self, House};
-use crate::{TableConfig, TableError};
+use crate::{TableConfig, TableError, dead_letters};
 
 /// How often topics are looked for that were created or deleted.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
@@ -84,6 +85,7 @@ impl Tables {
             config,
             catalog,
             source,
+            holds: Holds::default(),
         };
         let inner = Arc::new(Inner {
             house: Arc::new(house),
@@ -222,7 +224,7 @@ impl Inner {
         workers.retain(|id, worker| {
             let topic = self.house.store.topic_by_id(*id);
             // What it reads with other settings begins at what the table records.
-            let same = |topic: Arc<Topic>| TopicSettings::parse(&topic.configs) == worker.settings;
+            let same = |topic: Arc<Topic>| TopicSettings::of(&topic) == worker.settings;
             if !topic.is_some_and(same) {
                 worker.state.stop.send_if_modified(|stop| {
                     let changed = *stop != Stop::Now;
@@ -246,7 +248,7 @@ impl Inner {
             }
             let state = Arc::new(TopicState::new(&topic));
             let id = topic.id;
-            let settings = TopicSettings::parse(&topic.configs);
+            let settings = TopicSettings::of(&topic);
             let handle = tokio::spawn(worker::run(self.house.clone(), topic, state.clone()));
             let worker = Worker {
                 state,
@@ -270,25 +272,32 @@ impl Inner {
         status
     }
 
-    /// Topics without a table have none that the log should wait for. What a worker looks at of its
-    /// dead-letter topic is partition 0.
-    fn release_tableless(&self) {
-        let store = &self.house.store;
+    /// Topics without a table have none that the log should wait for, and dead-letter topics whose source
+    /// is gone, or has no table, have nobody who writes there.
+    fn release_unused(&self) {
+        let House { store, holds, .. } = &*self.house;
+        holds.forget(store);
         for topic in store.topics() {
-            if has_table(&topic) {
-                continue;
+            let release = |partitions: std::ops::Range<i32>, holder| {
+                for partition in partitions {
+                    holds.set(store, &topic, partition, holder, i64::MAX);
+                }
+            };
+            if !has_table(&topic) {
+                release(0..topic.partitions, Holder::Table);
             }
-            let source = topic.name.strip_suffix(dead_letter::SUFFIX);
-            let watched = source.and_then(|source| store.topic(source));
-            let watched = i32::from(watched.is_some_and(|source| has_table(&source)));
-            for partition in watched..topic.partitions {
-                store.retain_from(topic.id, partition, i64::MAX);
+            if is_dead_letter_topic(&topic.name) {
+                let watched = match source_of(store, &topic) {
+                    Some(source) if has_table(&source) => dead_letters::PARTITION + 1,
+                    _ => 0,
+                };
+                release(watched..topic.partitions, Holder::Source);
             }
         }
     }
 
     fn measure(&self) {
-        self.release_tableless();
+        self.release_unused();
         for status in self.status() {
             let labels = [("topic", status.topic)];
             let waits = f64::from(u8::from(status.registry.is_some()));
@@ -302,8 +311,13 @@ impl Inner {
 
 /// Has this topic a table, or is it to have one? One whose configs can't be read has, which says so.
 fn has_table(topic: &Topic) -> bool {
-    let settings = TopicSettings::parse(&topic.configs);
-    !is_dead_letter_topic(&topic.name) && settings.map_or(true, |settings| settings.table)
+    TopicSettings::of(topic).map_or(true, |settings| settings.table)
+}
+
+/// The topic whose dead letters this one's records are. Dead letters have none themselves.
+fn source_of(store: &Store, topic: &Topic) -> Option<Arc<Topic>> {
+    let source = topic.name.strip_suffix(dead_letter::SUFFIX)?;
+    store.topic(source).filter(|source| !is_dead_letter_topic(&source.name))
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

@@ -24,6 +24,7 @@ use crate::dead_letter::{DeadLetter, Reason, Refusal};
 use crate::dead_letters::DeadLetters;
 use crate::faults::Step;
 use crate::files::Files;
+use crate::holds::{Holder, Holds};
 use crate::incoming::Incoming;
 use crate::offsets::Position;
 use crate::schemas::{Answer, Named, Schemas};
@@ -58,6 +59,8 @@ pub(crate) struct House {
     pub opening: Semaphore,
     /// Turns at merging files.
     pub merging: Arc<Semaphore>,
+    /// What of the log is still needed.
+    pub holds: Holds,
 }
 
 /// Works until the topic is deleted or the worker is stopped, whatever goes wrong meanwhile.
@@ -114,7 +117,8 @@ struct Session {
     schemas: Schemas,
     /// Partitions waiting for a schema.
     parked: HashMap<Named, Vec<i32>>,
-    dead_letters: Arc<Mutex<DeadLetters>>,
+    /// None if the topic's records are dead letters: they never are again.
+    dead_letters: Option<Arc<Mutex<DeadLetters>>>,
     committing: Option<AbortOnDrop<Result<(), TableError>>>,
     compacting: Option<AbortOnDrop<()>>,
 }
@@ -137,14 +141,19 @@ impl Session {
         topic: &Arc<Topic>,
         state: &Arc<TopicState>,
     ) -> Result<Self, TableError> {
-        let settings = TopicSettings::parse(&topic.configs).map_err(TableError::TopicConfig)?;
+        let settings = TopicSettings::of(topic).map_err(TableError::TopicConfig)?;
         let table = home::open(house, topic).await?;
         let (position, tables, files) = match &table {
             None => (Position::default(), TableSchemas::default(), 0),
             Some(table) => (table.position()?, home::schemas(table)?, table.files()),
         };
-        let dead_letters =
-            DeadLetters::open(house.store.clone(), topic, position.dead_letters).await?;
+        let dead_letters = match settings.letters {
+            true => None,
+            false => {
+                let open = DeadLetters::open(house, topic, position.dead_letters);
+                Some(Arc::new(Mutex::new(open.await?)))
+            }
+        };
         let mut incoming = Incoming::new(house.store.clone(), topic.id);
         incoming.follow(&position.offsets)?;
         let schemas = Schemas::new(house.source.clone(), &house.config, &settings);
@@ -168,7 +177,7 @@ impl Session {
             converter: Some(converter),
             schemas,
             parked: HashMap::new(),
-            dead_letters: Arc::new(Mutex::new(dead_letters)),
+            dead_letters,
             committing: None,
             compacting: None,
         };
@@ -176,7 +185,7 @@ impl Session {
         let columns = session.converter()?.fields().clone();
         home::ensure(session.table.as_deref(), &columns, None).await?;
         session.compact();
-        retain(&house.store, topic, &session.position);
+        retain(house, topic, &session.position);
         Ok(session)
     }
 
@@ -541,9 +550,11 @@ async fn finished(
 }
 
 /// Tells the log what the table has taken and doesn't need any more.
-fn retain(store: &Store, topic: &Topic, position: &Position) {
+fn retain(house: &House, topic: &Topic, position: &Position) {
+    let House { holds, store, .. } = house;
     for partition in 0..topic.partitions {
-        store.retain_from(topic.id, partition, position.offsets.get(partition));
+        let taken = position.offsets.get(partition);
+        holds.set(store, topic, partition, Holder::Table, taken);
     }
 }
 
@@ -553,7 +564,7 @@ struct Commit {
     topic: Arc<Topic>,
     state: Arc<TopicState>,
     table: Arc<Mutex<IcebergTable>>,
-    dead_letters: Arc<Mutex<DeadLetters>>,
+    dead_letters: Option<Arc<Mutex<DeadLetters>>>,
     expected: Position,
     next: Position,
     cycle: Cycle,
@@ -567,18 +578,29 @@ impl Commit {
         faults.at(name, Step::DataFileWritten)?;
         // Dead letters come first: should the way end between the two, they are found in their
         // topic when the same records come round again, and aren't written twice.
-        let mut dead_letters = self.dead_letters.lock().await;
+        let mut dead_letters = match &self.dead_letters {
+            Some(dead_letters) => Some(dead_letters.lock().await),
+            None => None,
+        };
         let dead = std::mem::take(&mut self.cycle.dead);
         let mut reasons: HashMap<&'static str, u64> = HashMap::new();
         for letter in &dead {
             *reasons.entry(letter.refusal.reason.as_str()).or_default() += 1;
         }
-        if !dead.is_empty() {
-            faults.at(name, Step::DeadLetters)?;
-            dead_letters.append(&dead).await?;
-            faults.at(name, Step::DeadLettersWritten)?;
+        match &mut dead_letters {
+            Some(dead_letters) if !dead.is_empty() => {
+                faults.at(name, Step::DeadLetters)?;
+                dead_letters.append(&dead).await?;
+                faults.at(name, Step::DeadLettersWritten)?;
+            }
+            Some(_) => {}
+            // A batch that somebody else wrote there: it stays in the log, and isn't in the table.
+            None => dead.iter().for_each(|letter| {
+                let (offset, why) = (letter.offset, &letter.refusal.message);
+                tracing::warn!(topic = name, offset, why, "a dead letter can't be read");
+            }),
         }
-        self.next.dead_letters = dead_letters.next();
+        self.next.dead_letters = dead_letters.as_ref().map_or(0, |letters| letters.next());
         let mut table = self.table.lock().await;
         let change = Change::Append {
             expected: self.expected,
@@ -588,8 +610,10 @@ impl Commit {
         table.commit(change).await?;
         let files = table.files();
         drop(table);
-        retain(&self.house.store, &self.topic, &self.next);
-        dead_letters.retain();
+        retain(&self.house, &self.topic, &self.next);
+        if let Some(dead_letters) = &dead_letters {
+            dead_letters.retain();
+        }
         let labels = [("topic", name.to_owned())];
         metrics::counter!("kafka_table_commits", &labels).increment(1);
         metrics::counter!("kafka_table_records", &labels).increment(self.cycle.records);

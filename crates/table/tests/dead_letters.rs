@@ -5,6 +5,9 @@ mod common;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
+use arrow_array::Array;
+use arrow_array::cast::AsArray;
+use arrow_array::types::{Int32Type, Int64Type};
 use common::*;
 use fletch_table::dead_letter as dl;
 use fletch_table::faults::{Faults, Step};
@@ -89,9 +92,123 @@ async fn each_is_kept_byte_for_byte_with_the_reason() {
         assert!(!letter.header(dl::HEADER_MESSAGE).unwrap().is_empty());
     }
     assert_eq!(server.tables.status()[0].dead_letters, 8);
-    // Dead letters have no table of their own, and hold up nobody's retention.
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn they_have_a_table_that_says_why_and_no_dead_letters_of_their_own() {
+    let server = Server::start().await;
+    let topic = server.topic_with("events", 1, AVRO).await;
+    let mut builder = BatchBuilder::new(Compression::Gzip);
+    let values = [event(1, 0), b"plain".to_vec(), event(99, 2), event(1, 3)];
+    for (at, value) in values.iter().enumerate() {
+        // The last record has a header whose key isn't text.
+        let key: &[u8] = if at == 3 { b"\xff" } else { b"mine" };
+        let headers: [(&[u8], Option<&[u8]>); 1] = [(key, Some(b"h"))];
+        builder
+            .append(at as i64, Some(b"key"), Some(value), &headers)
+            .unwrap();
+    }
+    server.produce(&topic, 0, builder.finish().unwrap()).await;
+    server.tables.flush("events").await.unwrap();
+    // Whatever somebody else writes there, and whatever its configs say.
+    let letters = server.store.topic("events.dead-letters").unwrap();
+    let configs = [("fletch.format", "avro"), ("fletch.on_invalid", "reject")]
+        .map(|(name, value)| (name.to_owned(), value.to_owned()));
+    let configured = server.store.configure_topic(&letters.name, configs.into());
+    configured.await.unwrap();
+    server.produce(&letters, 0, batch(&[Some(b"stranger".to_vec()), None])).await;
+    server.tables.flush("events.dead-letters").await.unwrap();
+
+    let rows = server.rows("events.dead-letters").await;
+    assert_eq!(places(&rows), all(0, 0..5));
+    let text = |name: &str| {
+        let mut found = vec![];
+        for batch in &rows {
+            let texts = batch.column_by_name(name).unwrap().as_string::<i32>();
+            for (row, (_, offset)) in unsorted_places(batch).into_iter().enumerate() {
+                found.push((offset, texts.is_valid(row).then(|| texts.value(row).to_owned())));
+            }
+        }
+        found.sort_unstable();
+        found.into_iter().map(|(_, text)| text).collect::<Vec<_>>()
+    };
+    let mut reasons = text("reason");
+    assert_eq!(reasons.split_off(3), [None, None]);
+    reasons.sort_unstable();
+    let expected = ["invalid_header", "not_framed", "unknown_schema"];
+    assert_eq!(reasons, expected.map(|reason| Some(reason.to_owned())));
+    assert_eq!(text("source_topic")[0].as_deref(), Some("events"));
+    assert_eq!(text("source_topic_id")[0], Some(topic.id.to_string()));
+    assert!(text("message")[..3].iter().all(Option::is_some));
+    let mut letters = vec![];
+    for batch in &rows {
+        let longs = batch.column_by_name("source_offset").unwrap();
+        let longs = longs.as_primitive::<Int64Type>();
+        let ids = batch.column_by_name("source_schema_id").unwrap();
+        let ids = ids.as_primitive::<Int32Type>();
+        let values = batch.column_by_name("value").unwrap().as_binary::<i32>();
+        let keys = batch.column_by_name("kafka_key").unwrap().as_binary::<i32>();
+        for row in (0..batch.num_rows()).filter(|row| longs.is_valid(*row)) {
+            let id = ids.is_valid(row).then(|| ids.value(row));
+            assert_eq!(keys.value(row), b"key");
+            letters.push((longs.value(row), id, values.value(row).to_vec()));
+        }
+    }
+    letters.sort_unstable();
+    let expected = [
+        (1, None, values[1].clone()),
+        (2, Some(99), values[2].clone()),
+        (3, None, values[3].clone()),
+    ];
+    assert_eq!(letters, expected);
+    assert!(server.store.topic("events.dead-letters.dead-letters").is_none());
+    let metadata = server.metadata("events.dead-letters").await.unwrap();
+    assert!(metadata.current_schema().field_by_name("source_partition").is_some());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn retention_waits_for_their_table_too() {
+    let held = Arc::new(AtomicBool::new(true));
+    let hook = held.clone();
+    let server = Server::start_with(|config| {
+        config.commit_interval = Duration::from_millis(50);
+        config.faults = Faults::new(Arc::new(move |topic, at| {
+            topic == "events.dead-letters"
+                && at == Step::DataFileWritten
+                && hook.load(Ordering::SeqCst)
+        }));
+    })
+    .await;
+    let letters = server
+        .topic_with("events.dead-letters", 1, &[("retention.ms", "1000")])
+        .await;
+    let topic = server.topic_with("events", 1, AVRO).await;
+    let log_start = |letters: uuid::Uuid| server.store.watermarks(letters, 0).unwrap().log_start;
+    for _ in 0..2 {
+        server.produce(&topic, 0, batch(&[Some(vec![9]), Some(vec![9])])).await;
+        server.tables.flush("events").await.unwrap();
+    }
     tokio::time::sleep(Duration::from_millis(300)).await;
-    assert!(server.metadata("events.dead-letters").await.is_none());
+    // The source has no more use for them; their table has none of them yet.
+    let far = i64::MAX / 2;
+    server.store.apply_retention(far).await.unwrap();
+    assert_eq!(log_start(letters.id), 0);
+    held.store(false, Ordering::SeqCst);
+    server.tables.flush("events.dead-letters").await.unwrap();
+    server.store.apply_retention(far).await.unwrap();
+    assert_eq!(log_start(letters.id), 4);
+    assert_eq!(places(&server.rows("events.dead-letters").await), all(0, 0..4));
+
+    // Without a table nobody waits for that.
+    let configs = [("retention.ms", "1000"), ("fletch.table", "false")]
+        .map(|(name, value)| (name.to_owned(), value.to_owned()));
+    let configured = server.store.configure_topic(&letters.name, configs.into());
+    configured.await.unwrap();
+    server.produce(&topic, 0, batch(&[Some(vec![9])])).await;
+    server.tables.flush("events").await.unwrap();
+    tokio::time::sleep(Duration::from_millis(1500)).await;
+    server.store.apply_retention(far).await.unwrap();
+    assert_eq!(log_start(letters.id), 5);
 }
 
 #[tokio::test(flavor = "multi_thread")]

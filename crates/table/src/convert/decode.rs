@@ -12,9 +12,9 @@ use fletch_columnar::{Reason as Why, Row, RowError};
 use super::detect::Role;
 use super::payloads::{Payloads, refusal};
 use super::window::{Fault, Window};
-use super::{Converter, Output};
+use super::{Beside, Converter, Output};
 use crate::dead_letter::Reason;
-use crate::{TableError, lineage};
+use crate::{TableError, letters, lineage};
 
 /// Rows in their order, by column group.
 #[derive(Clone, Copy)]
@@ -254,14 +254,19 @@ fn fault(role: Role, payloads: Option<&Payloads>, row: &Row<'_>, error: &RowErro
 }
 
 /// The columns of rows: those of the values and of the keys, under the names they have in a
-/// table, the lineage, and what is kept raw, if the topic keeps that.
-pub(super) fn columns(values: &Fields, keys: &Fields, raw: bool) -> Fields {
+/// table, the lineage, and what the topic has beside it.
+pub(super) fn columns(values: &Fields, keys: &Fields, beside: Beside) -> Fields {
     let renamed = values.iter().map(|field| {
         let name = lineage::column_name(field.name());
         Arc::new(Field::clone(field).with_name(name))
     });
     let keys = keys.iter().cloned();
     let lineage = lineage::fields().iter().cloned();
-    let raw = raw.then(lineage::raw_field);
-    renamed.chain(keys).chain(lineage).chain(raw).collect()
+    let more = match beside {
+        Beside::Nothing => Fields::empty(),
+        Beside::Raw => Fields::from(vec![lineage::raw_field()]),
+        Beside::Letters => letters::fields().clone(),
+    };
+    let more = more.iter().cloned();
+    renamed.chain(keys).chain(lineage).chain(more).collect()
 }

@@ -105,9 +105,18 @@ pub(crate) struct Converter {
     schema: SchemaRef,
     limits: Limits,
     batch_records_max: usize,
-    /// Whether what can't be read is kept in a column.
-    keeps_raw: bool,
+    beside: Beside,
     faults: Faults,
+}
+
+/// What rows have beside values, keys and lineage.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Beside {
+    Nothing,
+    /// What can't be read is kept in a column.
+    Raw,
+    /// The records are dead letters, which say why.
+    Letters,
 }
 
 impl Converter {
@@ -129,7 +138,11 @@ impl Converter {
             schema: Arc::new(arrow_schema::Schema::empty()),
             limits: Limits::default(),
             batch_records_max,
-            keeps_raw: settings.on_invalid == OnInvalid::Raw,
+            beside: match (settings.letters, settings.on_invalid) {
+                (true, _) => Beside::Letters,
+                (false, OnInvalid::Raw) => Beside::Raw,
+                (false, OnInvalid::DeadLetter | OnInvalid::Reject) => Beside::Nothing,
+            },
             faults,
         };
         converter.take_columns();
@@ -138,7 +151,7 @@ impl Converter {
 
     fn take_columns(&mut self) {
         let keys = self.key.as_ref().map(Payloads::fields).unwrap_or_default();
-        let columns = decode::columns(&self.value.fields(), &keys, self.keeps_raw);
+        let columns = decode::columns(&self.value.fields(), &keys, self.beside);
         self.schema = Arc::new(arrow_schema::Schema::new(columns));
     }
 
@@ -167,14 +180,14 @@ impl Converter {
     pub(crate) fn growth(&mut self, role: Role) -> Result<(TableSchemas, Fields), TableError> {
         let (mut tables, mut values) = (self.tables(), self.value.fields());
         let mut keys = self.key.as_ref().map(Payloads::fields).unwrap_or_default();
-        let keeps_raw = self.keeps_raw;
+        let beside = self.beside;
         let payloads = self.payloads(role).ok_or(TableError::Closed)?;
         let (schema, fields) = payloads.growth()?;
         match role {
             Role::Value => (tables.value, values) = (Some(schema.clone()), fields),
             Role::Key => (tables.key, keys) = (Some(schema.clone()), fields),
         }
-        Ok((tables, decode::columns(&values, &keys, keeps_raw)))
+        Ok((tables, decode::columns(&values, &keys, beside)))
     }
 
     /// What a role asked for is granted.
@@ -219,7 +232,7 @@ impl Converter {
         let mut pending = Pending::new(
             window.records.min(self.batch_records_max),
             self.key.is_some(),
-            self.keeps_raw,
+            self.beside,
         );
         'all: for (at, piece) in window.pieces.iter().enumerate() {
             let partition = piece.partition;
@@ -304,7 +317,9 @@ impl Converter {
         pending: &mut Pending<'a>,
         output: &mut Output,
     ) -> Result<Readings<'a>, (Role, Unfit)> {
-        for header in record.headers {
+        // Dead letters aren't refused again, for this or anything else.
+        let looked_at = (self.beside != Beside::Letters).then_some(record.headers);
+        for header in looked_at.into_iter().flatten() {
             if let Err(error) = std::str::from_utf8(header.key) {
                 let message = format!("a header's key is not UTF-8: {error}");
                 let refusal = refusal(Reason::InvalidHeader, message);
@@ -314,7 +329,7 @@ impl Converter {
         if let Some(value) = record.value {
             self.faults.look_at(value);
         }
-        let keeps_raw = self.keeps_raw;
+        let keeps_raw = self.beside == Beside::Raw;
         let mut keep = |read: Result<Read<'a>, Unfit>| match read {
             Ok(read) => Ok(Some(read)),
             Err(Unfit::Refused(_, refusal)) if keeps_raw => {
@@ -351,7 +366,7 @@ impl Converter {
         let batch = Batch {
             values: &pending.values.view(),
             keys: keys.as_deref(),
-            raw: self.keeps_raw.then_some(Raw {
+            raw: (self.beside == Beside::Raw).then_some(Raw {
                 payloads: &pending.payloads,
                 refused: &pending.refused,
             }),
@@ -389,14 +404,14 @@ struct Pending<'a> {
 }
 
 impl<'a> Pending<'a> {
-    fn new(capacity: usize, keys: bool, keeps_raw: bool) -> Self {
+    fn new(capacity: usize, keys: bool, beside: Beside) -> Self {
         Self {
-            keeps_raw,
+            keeps_raw: beside == Beside::Raw,
             payloads: Vec::new(),
             refused: Vec::new(),
             values: Rows::with_capacity(capacity),
             keys: keys.then(|| Rows::with_capacity(capacity)),
-            lineage: LineageBuilder::with_capacity(capacity),
+            lineage: LineageBuilder::with_capacity(capacity, beside == Beside::Letters),
         }
     }
 
