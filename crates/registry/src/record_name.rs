@@ -10,7 +10,8 @@ impl Schema {
     /// the title of a JSON Schema.
     ///
     /// `message` is which of a Protobuf schema's messages is meant, by the indexes that frames carry:
-    /// the outermost message's first. Other languages don't look at it.
+    /// the outermost message's first; the file's first message, if there are none. Other languages don't
+    /// look at it.
     ///
     /// `None` for what has no name, such as an Avro `string` or a JSON Schema without a title, and for
     /// a schema that isn't valid.
@@ -23,7 +24,7 @@ impl Schema {
             }
             SchemaKind::Protobuf => {
                 let schema = protobuf::parse(&self.text, &self.references).ok()?;
-                schema.message_name(message)
+                schema.message_name(if message.is_empty() { &[0] } else { message })
             }
         }
     }
@@ -71,10 +72,11 @@ mod tests {
             message First {}
             message Order { message Line { Money price = 1; } message Note {} }"#;
         let message = |path: &[usize]| name(SchemaKind::Protobuf, file, path);
+        assert_eq!(message(&[]).as_deref(), Some("shop.First"));
         assert_eq!(message(&[0]).as_deref(), Some("shop.First"));
         assert_eq!(message(&[1]).as_deref(), Some("shop.Order"));
         assert_eq!(message(&[1, 1]).as_deref(), Some("shop.Order.Note"));
-        for none in [&[][..], &[2], &[0, 0], &[1, 1, 0]] {
+        for none in [&[2][..], &[0, 0], &[1, 1, 0]] {
             assert_eq!(message(none), None, "{none:?}");
         }
     }

@@ -114,6 +114,29 @@ fn formats_confluent_kafka() {
     });
 }
 
+/// Avro, Protobuf and JSON Schema as kafkajs's registry client writes them, into tables.
+#[test]
+fn formats_kafkajs() {
+    let name = "formats_kafkajs";
+    let (mut send, mut check) = match (node_script("formats.js"), python_script("python", "rows.py")) {
+        (Ok(send), Ok(check)) => (send, check),
+        (Err(missing), _) | (_, Err(missing)) => return skip(name, &missing),
+    };
+    let server = Server::start();
+    let expected = server.folder().join("expected.json");
+    send.args(["--registry", &server.registry]);
+    check.args(server.table_arguments());
+    for command in [&mut send, &mut check] {
+        command.args(["--bootstrap", &server.kafka]);
+        command.arg("--expected").arg(&expected);
+        match bounded::run(command, LIMIT) {
+            Ok(printed) => print!("{printed}"),
+            Err(reason) => server.fail(&reason),
+        }
+    }
+    server.stop();
+}
+
 /// Values that say nothing of their schema, in topics that name a file with it.
 #[test]
 fn schema_files_confluent_kafka() {

@@ -76,6 +76,6 @@ mod wire;
 mod writer;
 
 pub use files::{Texts, descriptor_set, imports};
-pub use path::{MessagePath, message_path};
+pub use path::{MessagePath, may_lack_path, message_path};
 pub use schema::{Schema, SchemaError};
 pub use writer::Writer;

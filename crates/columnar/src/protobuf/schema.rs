@@ -121,6 +121,18 @@ impl Schema {
     ///
     /// [`SchemaError::NoMessage`] if there is none, and others if no table can be made of it.
     pub fn writer(&self, path: MessagePath, limits: Limits) -> Result<Writer, SchemaError> {
+        let message = self.message(path);
+        let message = message.ok_or(SchemaError::NoMessage(path))?;
+        let (plan, schema) = compile(&message, limits)?;
+        Ok(Writer::new(plan, schema))
+    }
+
+    /// Whether a path leads to a message.
+    pub fn has(&self, path: MessagePath) -> bool {
+        self.message(path).is_some()
+    }
+
+    fn message(&self, path: MessagePath) -> Option<MessageDescriptor> {
         let mut message: Option<MessageDescriptor> = None;
         for index in path.indexes() {
             message = match message {
@@ -130,13 +142,9 @@ impl Schema {
                     .filter(|inner| inner.parent_message().as_ref() == Some(&outer))
                     .nth(index),
             };
-            if message.is_none() {
-                break;
-            }
+            message.as_ref()?;
         }
-        let message = message.ok_or(SchemaError::NoMessage(path))?;
-        let (plan, schema) = compile(&message, limits)?;
-        Ok(Writer::new(plan, schema))
+        message
     }
 
     /// The path of the message of a full name, if this file (not an import) has it.

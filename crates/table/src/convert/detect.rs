@@ -1,6 +1,6 @@
 //! What a payload says about itself: which schema it was written with.
 
-use fletch_columnar::protobuf::message_path;
+use fletch_columnar::protobuf::{may_lack_path, message_path};
 use fletch_wire::records::{Headers, Record};
 use uuid::Uuid;
 
@@ -59,8 +59,12 @@ impl<'a> Frame<'a> {
         frame(SchemaName::Id(id), body)
     }
 
-    /// If the schema is of Protobuf: the indexes that lead to the message, the outermost first.
+    /// If the schema is of Protobuf: the indexes that lead to the message, the outermost first. None if it
+    /// isn't said, or could be the beginning of the message, which then is the file's first.
     pub fn message(&self) -> Option<Vec<usize>> {
+        if may_lack_path(self.rest) {
+            return None;
+        }
         let (path, _) = message_path(self.rest).ok()?;
         Some(path.indexes().collect())
     }

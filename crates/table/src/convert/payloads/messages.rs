@@ -1,12 +1,12 @@
 //! Payloads that are messages: one schema has several types of them.
 
-use fletch_columnar::protobuf::{MessagePath, message_path};
+use fletch_columnar::protobuf::{MessagePath, may_lack_path, message_path};
 
-use super::{Framed, Known, Payloads, Read, Unfit, Want, Which, WriterKey, invalid};
+use super::{Framed, Known, Payloads, Read, Unfit, Want, Which, WriterKey, invalid, refusal};
 use crate::Format;
 use crate::convert::detect::SchemaRef;
 use crate::convert::writers::Writer;
-use crate::dead_letter::Refusal;
+use crate::dead_letter::{Reason, Refusal};
 use crate::format::Origin;
 
 impl Payloads {
@@ -21,13 +21,17 @@ impl Payloads {
         let (path, body) = match framed.path {
             Which::Path(path) => (path, body),
             Which::Given => (self.given, body),
-            Which::Inside => {
-                let skipped = payload.len() - body.len();
-                let read = message_path(body);
-                let (path, length) = read
-                    .map_err(|misfit| Unfit::Refused(reference.id(), invalid(misfit, skipped)))?;
-                (path, body.get(length..).unwrap_or_default())
-            }
+            Which::Inside => match message_path(body) {
+                Ok((path, length)) if !may_lack_path(body) || self.has_message(reference, path) => {
+                    (path, body.get(length..).unwrap_or_default())
+                }
+                Err(misfit) if !may_lack_path(body) => {
+                    let skipped = payload.len() - body.len();
+                    return Err(Unfit::Refused(reference.id(), invalid(misfit, skipped)));
+                }
+                // As kafkajs's registry client writes messages.
+                Ok(_) | Err(_) => (MessagePath::FIRST, body),
+            },
         };
         if let Some((last, last_path, writer)) = self.messages
             && (last, last_path) == (reference, path)
@@ -39,6 +43,12 @@ impl Payloads {
         };
         let known = match writers.get(&path) {
             Some(known) => known.clone(),
+            // Not remembered: there are more such paths than there is memory.
+            None if !schema.has(path) => {
+                let message = format!("the schema has no message {path:?}");
+                let refusal = refusal(Reason::InvalidSchema, message);
+                return Err(Unfit::Refused(reference.id(), refusal));
+            }
             None => {
                 let origin = Origin {
                     format: Format::Protobuf,
@@ -59,6 +69,13 @@ impl Payloads {
         let writer = known.map_err(|refusal| Unfit::Refused(reference.id(), refusal))?;
         self.messages = Some((reference, path, writer));
         self.row(writer, payload, body, arena)
+    }
+
+    fn has_message(&self, reference: SchemaRef, path: MessagePath) -> bool {
+        match self.schemas.get(&reference) {
+            Some(Known::Messages(schema, _)) => schema.has(path),
+            _ => false,
+        }
     }
 
     pub(super) fn know_message(
