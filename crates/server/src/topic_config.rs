@@ -92,6 +92,8 @@ topic_configs! {
         "Without effect: there is no compaction.";
     "file.delete.delay.ms" "log.segment.delete.delay.ms" Long "60000" Allowed::From(0),
         "Without effect: topics share the segments of one log.";
+    "fletch.evolution" "fletch.evolution" String "strict" Allowed::OneOf(settings::EVOLUTIONS),
+        "What becomes of a field whose type contradicts its column's: its record can't be read (strict), or it has a column of its own (beside).";
     "fletch.format" "fletch.format" String "auto" Allowed::OneOf(settings::FORMATS),
         "What the values are. auto looks at each: a schema's id before it or in a header, then JSON, then text, then bytes.";
     "fletch.format.file" "fletch.format.file" String "" Allowed::Any,

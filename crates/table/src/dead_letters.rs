@@ -70,7 +70,12 @@ impl DeadLetters {
         };
         next = next.max(marks.log_start);
         while next < marks.high {
-            let batches = match self.house.store.read(topic.id, PARTITION, next, READ_BYTES).await {
+            let batches = match self
+                .house
+                .store
+                .read(topic.id, PARTITION, next, READ_BYTES)
+                .await
+            {
                 Ok(batches) => batches,
                 Err(ReadError::OffsetOutOfRange { log_start, .. }) if next < log_start => {
                     next = log_start;

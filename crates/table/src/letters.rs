@@ -24,7 +24,9 @@ const SCHEMA_ID: &str = "source_schema_id";
 /// The columns, as Arrow fields. Others may write to such a topic, too: all can be null.
 pub(crate) fn fields() -> &'static Fields {
     static FIELDS: LazyLock<Fields> = LazyLock::new(|| {
-        let texts = TEXTS.iter().map(|(name, _)| Field::new(*name, DataType::Utf8, true));
+        let texts = TEXTS
+            .iter()
+            .map(|(name, _)| Field::new(*name, DataType::Utf8, true));
         let numbers = [
             Field::new(PARTITION, DataType::Int32, true),
             Field::new(OFFSET, DataType::Int64, true),

@@ -69,7 +69,9 @@ impl TopicSettings {
         let files = SchemaFiles::new(folder.map(Path::to_owned));
         for settings in [Some(&self.value), self.key.as_ref()].into_iter().flatten() {
             if let Some(Given::File(name)) = &settings.given {
-                let text = files.load(name, settings).map_err(|error| error.to_string())?;
+                let text = files
+                    .load(name, settings)
+                    .map_err(|error| error.to_string())?;
                 crate::convert::check_schema(&text, settings)
                     .map_err(|why| format!("schema file {name}: {why}"))?;
             }
@@ -170,7 +172,9 @@ impl Reader<'_> {
         let path = path.map_err(|error| unreadable(error.to_string()))?;
         // Said without where it leads, which is nobody's business.
         if !path.starts_with(&folder) {
-            return Err(unreadable("it is not within the folder of schema files".into()));
+            return Err(unreadable(
+                "it is not within the folder of schema files".into(),
+            ));
         }
         // A pipe would be waited for.
         let metadata = fs::metadata(&path).map_err(|error| unreadable(error.to_string()))?;
@@ -225,8 +229,27 @@ mod tests {
         }
         let long = "a".repeat(NAME_BYTES_MAX + 1);
         for name in [
-            "", ".", "..", "...", "/etc/passwd", "../a", "a/../b", "a/..", "a//b", "a/", "./a", "a/./b", ".hidden",
-            "a/.b", "a\\b", "C:a", "a\0b", "a b", "é", "%2e%2e/a", &long,
+            "",
+            ".",
+            "..",
+            "...",
+            "/etc/passwd",
+            "../a",
+            "a/../b",
+            "a/..",
+            "a//b",
+            "a/",
+            "./a",
+            "a/./b",
+            ".hidden",
+            "a/.b",
+            "a\\b",
+            "C:a",
+            "a\0b",
+            "a b",
+            "é",
+            "%2e%2e/a",
+            &long,
         ] {
             assert!(!is_plain(name), "{name:?}");
         }
@@ -239,7 +262,11 @@ mod tests {
         fs::create_dir_all(folder.join("shop")).unwrap();
         fs::write(outer.path().join("secret.avsc"), "secret").unwrap();
         fs::write(folder.join("shop/a.avsc"), "inside").unwrap();
-        fs::write(folder.join("big.avsc"), vec![b' '; (BYTES_MAX + 1) as usize]).unwrap();
+        fs::write(
+            folder.join("big.avsc"),
+            vec![b' '; (BYTES_MAX + 1) as usize],
+        )
+        .unwrap();
         fs::write(folder.join("latin.avsc"), b"\xff").unwrap();
         let files = SchemaFiles::new(Some(folder.clone()));
         let load = |name: &str| files.load(name, &settings(Format::Avro));
@@ -275,7 +302,10 @@ mod tests {
         assert_eq!(load("a.avsc").unwrap().text, "inside");
         for name in ["b.avsc", "up/secret.avsc"] {
             let error = load(name).unwrap_err().to_string();
-            assert!(error.ends_with("not within the folder of schema files"), "{error}");
+            assert!(
+                error.ends_with("not within the folder of schema files"),
+                "{error}"
+            );
         }
     }
 
@@ -287,14 +317,27 @@ mod tests {
             fs::create_dir_all(path.parent().unwrap()).unwrap();
             fs::write(path, text).unwrap();
         };
-        write("shop/order.proto", r#"syntax = "proto3"; import "shop/line.proto"; message Order {}"#);
-        write("shop/line.proto", r#"syntax = "proto3"; import "shop/money.proto"; message Line {}"#);
+        write(
+            "shop/order.proto",
+            r#"syntax = "proto3"; import "shop/line.proto"; message Order {}"#,
+        );
+        write(
+            "shop/line.proto",
+            r#"syntax = "proto3"; import "shop/money.proto"; message Line {}"#,
+        );
         write("shop/money.proto", r#"syntax = "proto3"; message Money {}"#);
-        write("escape.proto", r#"syntax = "proto3"; import "../../etc/passwd"; message E {}"#);
+        write(
+            "escape.proto",
+            r#"syntax = "proto3"; import "../../etc/passwd"; message E {}"#,
+        );
         let files = SchemaFiles::new(Some(folder.path().to_owned()));
         let load = |name: &str| files.load(name, &settings(Format::Protobuf));
         let text = load("shop/order.proto").unwrap();
-        let names: Vec<&str> = text.references.iter().map(|(name, _)| name.as_str()).collect();
+        let names: Vec<&str> = text
+            .references
+            .iter()
+            .map(|(name, _)| name.as_str())
+            .collect();
         assert_eq!(names, ["shop/line.proto", "shop/money.proto"]);
         let error = load("escape.proto").unwrap_err();
         assert_eq!(error, FileError::Name("../../etc/passwd".to_owned()));

@@ -1,16 +1,16 @@
 //! The schemas that one topic's records name: asked for until there is an answer.
 
-use std::collections::{HashMap, HashSet};
 use std::collections::hash_map::Entry;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::Instant;
 
+use crate::TableConfig;
 use crate::convert::detect::{Role, SchemaRef};
 use crate::convert::payloads::refusal;
-use crate::TableConfig;
 use crate::dead_letter::{Reason, Refusal};
 use crate::schema_files::SchemaFiles;
 use crate::settings::{Given, PayloadSettings, TopicSettings};
@@ -271,11 +271,11 @@ async fn load(
     settings: PayloadSettings,
 ) -> Result<Arc<SchemaText>, SchemaSourceError> {
     let loaded = tokio::task::spawn_blocking(move || match &settings.given {
-        Some(Given::File(name)) => files.load(name, &settings).map_err(|error| error.to_string()),
+        Some(Given::File(name)) => files
+            .load(name, &settings)
+            .map_err(|error| error.to_string()),
         _ => Err("the topic names no file".to_owned()),
     });
     let loaded = loaded.await.unwrap_or_else(|error| Err(error.to_string()));
-    loaded
-        .map(Arc::new)
-        .map_err(SchemaSourceError::Unavailable)
+    loaded.map(Arc::new).map_err(SchemaSourceError::Unavailable)
 }

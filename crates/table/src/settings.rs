@@ -30,6 +30,12 @@ pub const KEY_FORMAT_MESSAGE: &str = "fletch.key.format.message";
 /// `reject`.
 pub const ON_INVALID: &str = "fletch.on_invalid";
 
+/// Topic config: what becomes of a field whose type contradicts its column's: `strict` (the default) or
+/// `beside`.
+pub const EVOLUTION: &str = "fletch.evolution";
+
+/// What [`EVOLUTION`] may be.
+pub const EVOLUTIONS: &[&str] = &["strict", "beside"];
 /// What [`ON_INVALID`] may be.
 pub const OUTCOMES: &[&str] = &["dead_letter", "raw", "reject"];
 /// Every format that values may be pinned to, and `auto`.
@@ -92,6 +98,19 @@ pub struct PayloadSettings {
     /// Which of that schema's messages they are, by its full name, if it is of Protobuf; the first
     /// of the file if none.
     pub message: Option<String>,
+    /// What becomes of fields whose type contradicts their column's.
+    pub evolution: Evolution,
+}
+
+/// What becomes of a field whose type contradicts its column's: one that Iceberg doesn't let a column change
+/// to.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Evolution {
+    /// Its record can't be read.
+    #[default]
+    Strict,
+    /// It has a column of its own, beside the other.
+    Beside,
 }
 
 /// Where the schema is that a topic names.
@@ -145,6 +164,15 @@ impl TopicSettings {
     /// Which config can't be served and why, in words.
     pub fn parse(configs: &BTreeMap<String, String>) -> Result<Self, String> {
         let get = |name: &str| configs.get(name).map(String::as_str);
+        let evolution = match get(EVOLUTION) {
+            None | Some("strict") => Evolution::Strict,
+            Some("beside") => Evolution::Beside,
+            Some(other) => return Err(format!("{EVOLUTION} is {other:?}, not strict or beside")),
+        };
+        let evolves = |payloads: PayloadSettings| PayloadSettings {
+            evolution,
+            ..payloads
+        };
         Ok(Self {
             table: switch(TABLE, get(TABLE), true)?,
             value: payload(
@@ -153,13 +181,14 @@ impl TopicSettings {
                 (FORMAT_FILE, get(FORMAT_FILE)),
                 (FORMAT_MESSAGE, get(FORMAT_MESSAGE)),
             )?
-            .unwrap_or_default(),
+            .map_or_else(|| evolves(PayloadSettings::default()), evolves),
             key: payload(
                 (KEY_FORMAT, get(KEY_FORMAT).or(Some("none"))),
                 (KEY_FORMAT_SUBJECT, get(KEY_FORMAT_SUBJECT)),
                 (KEY_FORMAT_FILE, get(KEY_FORMAT_FILE)),
                 (KEY_FORMAT_MESSAGE, get(KEY_FORMAT_MESSAGE)),
-            )?,
+            )?
+            .map(evolves),
             on_invalid: match get(ON_INVALID) {
                 None | Some("dead_letter") => OnInvalid::DeadLetter,
                 Some("raw") => OnInvalid::Raw,
@@ -191,11 +220,13 @@ fn payload(
     file: Config<'_>,
     message: Config<'_>,
 ) -> Result<Option<PayloadSettings>, String> {
-    let [subject, file, message] =
-        [subject, file, message].map(|(name, value)| (name, value.filter(|value| !value.is_empty())));
+    let [subject, file, message] = [subject, file, message]
+        .map(|(name, value)| (name, value.filter(|value| !value.is_empty())));
     let format = match format {
         Some("none") => {
-            let set = [subject, file, message].into_iter().find(|(_, value)| value.is_some());
+            let set = [subject, file, message]
+                .into_iter()
+                .find(|(_, value)| value.is_some());
             return match set {
                 None => Ok(None),
                 Some((name, _)) => Err(format!("{name} is of no use: {format_name} is none")),
@@ -239,6 +270,7 @@ fn payload(
         format,
         given,
         message,
+        evolution: Evolution::default(),
     }))
 }
 
@@ -270,6 +302,7 @@ mod tests {
             (FORMATS, FORMAT),
             (KEY_FORMATS, KEY_FORMAT),
             (OUTCOMES, ON_INVALID),
+            (EVOLUTIONS, EVOLUTION),
         ] {
             for word in words {
                 parse(&[(name, word)]).unwrap();

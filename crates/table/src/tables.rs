@@ -317,7 +317,9 @@ fn has_table(topic: &Topic) -> bool {
 /// The topic whose dead letters this one's records are. Dead letters have none themselves.
 fn source_of(store: &Store, topic: &Topic) -> Option<Arc<Topic>> {
     let source = topic.name.strip_suffix(dead_letter::SUFFIX)?;
-    store.topic(source).filter(|source| !is_dead_letter_topic(&source.name))
+    store
+        .topic(source)
+        .filter(|source| !is_dead_letter_topic(&source.name))
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

@@ -116,7 +116,9 @@ async fn they_have_a_table_that_says_why_and_no_dead_letters_of_their_own() {
         .map(|(name, value)| (name.to_owned(), value.to_owned()));
     let configured = server.store.configure_topic(&letters.name, configs.into());
     configured.await.unwrap();
-    server.produce(&letters, 0, batch(&[Some(b"stranger".to_vec()), None])).await;
+    server
+        .produce(&letters, 0, batch(&[Some(b"stranger".to_vec()), None]))
+        .await;
     server.tables.flush("events.dead-letters").await.unwrap();
 
     let rows = server.rows("events.dead-letters").await;
@@ -126,7 +128,10 @@ async fn they_have_a_table_that_says_why_and_no_dead_letters_of_their_own() {
         for batch in &rows {
             let texts = batch.column_by_name(name).unwrap().as_string::<i32>();
             for (row, (_, offset)) in unsorted_places(batch).into_iter().enumerate() {
-                found.push((offset, texts.is_valid(row).then(|| texts.value(row).to_owned())));
+                found.push((
+                    offset,
+                    texts.is_valid(row).then(|| texts.value(row).to_owned()),
+                ));
             }
         }
         found.sort_unstable();
@@ -147,7 +152,10 @@ async fn they_have_a_table_that_says_why_and_no_dead_letters_of_their_own() {
         let ids = batch.column_by_name("source_schema_id").unwrap();
         let ids = ids.as_primitive::<Int32Type>();
         let values = batch.column_by_name("value").unwrap().as_binary::<i32>();
-        let keys = batch.column_by_name("kafka_key").unwrap().as_binary::<i32>();
+        let keys = batch
+            .column_by_name("kafka_key")
+            .unwrap()
+            .as_binary::<i32>();
         for row in (0..batch.num_rows()).filter(|row| longs.is_valid(*row)) {
             let id = ids.is_valid(row).then(|| ids.value(row));
             assert_eq!(keys.value(row), b"key");
@@ -161,9 +169,19 @@ async fn they_have_a_table_that_says_why_and_no_dead_letters_of_their_own() {
         (3, None, values[3].clone()),
     ];
     assert_eq!(letters, expected);
-    assert!(server.store.topic("events.dead-letters.dead-letters").is_none());
+    assert!(
+        server
+            .store
+            .topic("events.dead-letters.dead-letters")
+            .is_none()
+    );
     let metadata = server.metadata("events.dead-letters").await.unwrap();
-    assert!(metadata.current_schema().field_by_name("source_partition").is_some());
+    assert!(
+        metadata
+            .current_schema()
+            .field_by_name("source_partition")
+            .is_some()
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -185,7 +203,9 @@ async fn retention_waits_for_their_table_too() {
     let topic = server.topic_with("events", 1, AVRO).await;
     let log_start = |letters: uuid::Uuid| server.store.watermarks(letters, 0).unwrap().log_start;
     for _ in 0..2 {
-        server.produce(&topic, 0, batch(&[Some(vec![9]), Some(vec![9])])).await;
+        server
+            .produce(&topic, 0, batch(&[Some(vec![9]), Some(vec![9])]))
+            .await;
         server.tables.flush("events").await.unwrap();
     }
     tokio::time::sleep(Duration::from_millis(300)).await;
@@ -197,7 +217,10 @@ async fn retention_waits_for_their_table_too() {
     server.tables.flush("events.dead-letters").await.unwrap();
     server.store.apply_retention(far).await.unwrap();
     assert_eq!(log_start(letters.id), 4);
-    assert_eq!(places(&server.rows("events.dead-letters").await), all(0, 0..4));
+    assert_eq!(
+        places(&server.rows("events.dead-letters").await),
+        all(0, 0..4)
+    );
 
     // Without a table nobody waits for that.
     let configs = [("retention.ms", "1000"), ("fletch.table", "false")]

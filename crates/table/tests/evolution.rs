@@ -199,3 +199,85 @@ async fn tombstones_alone_make_a_table_that_grows_later() {
         ["timestamp", "event", "user_id", "kafka_partition"]
     );
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_contradicting_type_has_a_column_beside_where_the_topic_allows_it() {
+    let server = Server::start().await;
+    let schemas = [
+        r#""int""#,
+        r#""string""#,
+        r#"{"type":"bytes","logicalType":"decimal","precision":9,"scale":2}"#,
+        r#""long""#,
+    ];
+    for (id, kind) in (20..).zip(schemas) {
+        let text = format!(
+            r#"{{"type":"record","name":"R","fields":[{{"name":"price","type":{kind}}}]}}"#
+        );
+        server.registry.add(id, &text);
+    }
+    let number = |id: u32, n: i64| {
+        let mut value = frame(id);
+        long(&mut value, n);
+        Some(value)
+    };
+    let word = |to: &str| {
+        let mut value = frame(21);
+        text(&mut value, to);
+        Some(value)
+    };
+    // 12.34, of two bytes.
+    let decimal = || Some([frame(22), vec![4, 0x04, 0xd2]].concat());
+    for (name, config) in [("beside", "beside"), ("strict", "strict")] {
+        let topic = server
+            .topic_with(name, 1, &[("fletch.evolution", config)])
+            .await;
+        server.produce(&topic, 0, batch(&[number(20, 1)])).await;
+        server.tables.flush(name).await.unwrap();
+        let values = [
+            number(20, 2),
+            word("three"),
+            decimal(),
+            number(23, 1 << 40),
+            word("six"),
+        ];
+        server.produce(&topic, 0, batch(&values)).await;
+        server.tables.flush(name).await.unwrap();
+    }
+    let strict = places(&server.rows("strict").await);
+    assert_eq!(strict, [(0, 0), (0, 1), (0, 4)]);
+    assert_eq!(server.records("strict.dead-letters").await.len(), 3);
+
+    let server = server.crash_and_restart().await;
+    let topic = server.store.topic("beside").unwrap();
+    server
+        .produce(&topic, 0, batch(&[word("seven"), number(20, 8)]))
+        .await;
+    server.tables.flush("beside").await.unwrap();
+    assert!(server.records("beside.dead-letters").await.is_empty());
+    let metadata = server.metadata("beside").await.unwrap();
+    let kind = |name: &str| {
+        let field = metadata.current_schema().field_by_name(name).unwrap();
+        field.field_type.to_string()
+    };
+    assert_eq!(
+        [kind("price"), kind("price_string"), kind("price_decimal")],
+        ["long", "string", "decimal(9,2)"]
+    );
+    let rows = server.rows("beside").await;
+    assert_eq!(places(&rows), all(0, 0..8));
+    let mut words = vec![];
+    for batch in &rows {
+        let Some(texts) = batch.column_by_name("price_string") else {
+            continue;
+        };
+        let texts = texts.as_string::<i32>();
+        for (row, (_, offset)) in unsorted_places(batch).into_iter().enumerate() {
+            if texts.is_valid(row) {
+                words.push((offset, texts.value(row).to_owned()));
+            }
+        }
+    }
+    words.sort_unstable();
+    let expected = [(2, "three"), (5, "six"), (6, "seven")];
+    assert_eq!(words, expected.map(|(at, word)| (at, word.to_owned())));
+}

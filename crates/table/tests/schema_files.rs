@@ -94,7 +94,10 @@ async fn avro_by_a_file_that_changes() {
     server.tables.flush("clicks").await.unwrap();
     let rows = server.rows("clicks").await;
     assert_eq!(texts(&rows, "page"), owned(&[(0, "/a"), (1, "/b")]));
-    assert_eq!(texts(&rows, "kafka_format"), owned(&[(0, "avro"), (1, "avro")]));
+    assert_eq!(
+        texts(&rows, "kafka_format"),
+        owned(&[(0, "avro"), (1, "avro")])
+    );
     let letters = server.records("clicks.dead-letters").await;
     assert_eq!(letters.len(), 1);
     let reason = letters[0].header(dl::HEADER_REASON);
@@ -108,18 +111,28 @@ async fn avro_by_a_file_that_changes() {
         server.produce(&topic, 0, batch(&[None])).await;
         server.tables.flush("clicks").await.unwrap();
     }
-    server.produce(&topic, 0, batch(&[avro(Some(7), "/c")])).await;
+    server
+        .produce(&topic, 0, batch(&[avro(Some(7), "/c")]))
+        .await;
     server.tables.flush("clicks").await.unwrap();
     let rows = server.rows("clicks").await;
-    assert_eq!(texts(&rows, "page"), owned(&[(0, "/a"), (1, "/b"), (5, "/c")]));
+    assert_eq!(
+        texts(&rows, "page"),
+        owned(&[(0, "/a"), (1, "/b"), (5, "/c")])
+    );
     assert_eq!(longs(&rows, "count"), [(5, 7)]);
 
     // A file that can't be read any more is still what it was.
     fs::remove_file(folder.path().join("web/click.avsc")).unwrap();
     tokio::time::sleep(Duration::from_millis(100)).await;
-    server.produce(&topic, 0, batch(&[avro(Some(8), "/d")])).await;
+    server
+        .produce(&topic, 0, batch(&[avro(Some(8), "/d")]))
+        .await;
     server.tables.flush("clicks").await.unwrap();
-    assert_eq!(longs(&server.rows("clicks").await, "count"), [(5, 7), (6, 8)]);
+    assert_eq!(
+        longs(&server.rows("clicks").await, "count"),
+        [(5, 7), (6, 8)]
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -128,7 +141,8 @@ async fn protobuf_and_json_by_files_values_and_keys() {
         message Unused { int32 n = 1; }
         message Order { int64 id = 1; Money price = 2; }"#;
     let money = r#"syntax = "proto3"; package shop; message Money { int64 units = 1; }"#;
-    let key = r#"{"type":"object","properties":{"region":{"type":"string"}},"required":["region"]}"#;
+    let key =
+        r#"{"type":"object","properties":{"region":{"type":"string"}},"required":["region"]}"#;
     let files = [
         ("shop/order.proto", order),
         ("shop/money.proto", money),
@@ -155,7 +169,10 @@ async fn protobuf_and_json_by_files_values_and_keys() {
     let price = rows[0].column_by_name("price").unwrap().as_struct();
     let units = price.column_by_name("units").unwrap();
     assert_eq!(units.as_primitive::<Int64Type>().value(0), 9);
-    let keys = rows[0].column_by_name("kafka_key_value").unwrap().as_struct();
+    let keys = rows[0]
+        .column_by_name("kafka_key_value")
+        .unwrap()
+        .as_struct();
     let region = keys.column_by_name("region").unwrap();
     assert_eq!(region.as_string::<i32>().value(0), "north");
     assert_eq!(server.records("orders.dead-letters").await.len(), 1);
@@ -178,13 +195,17 @@ async fn a_subjects_latest_schema_is_looked_at_again() {
     let topic = server.topic_with("clicks", 1, &configs).await;
     server.produce(&topic, 0, batch(&[avro(None, "/a")])).await;
     server.tables.flush("clicks").await.unwrap();
-    server.registry.add_latest("clicks-value", text(12, PAGE_AND_COUNT));
+    server
+        .registry
+        .add_latest("clicks-value", text(12, PAGE_AND_COUNT));
     for _ in 0..2 {
         tokio::time::sleep(Duration::from_millis(100)).await;
         server.produce(&topic, 0, batch(&[None])).await;
         server.tables.flush("clicks").await.unwrap();
     }
-    server.produce(&topic, 0, batch(&[avro(Some(3), "/b")])).await;
+    server
+        .produce(&topic, 0, batch(&[avro(Some(3), "/b")]))
+        .await;
     server.tables.flush("clicks").await.unwrap();
     let rows = server.rows("clicks").await;
     assert_eq!(texts(&rows, "page"), owned(&[(0, "/a"), (3, "/b")]));
@@ -197,7 +218,10 @@ fn files_are_looked_at_before_a_topic_may_name_them() {
     let write = |name: &str, text: &str| fs::write(folder.path().join(name), text).unwrap();
     write("good.avsc", PAGE);
     write("bad.avsc", "{");
-    write("order.proto", r#"syntax = "proto3"; message Order { int64 id = 1; }"#);
+    write(
+        "order.proto",
+        r#"syntax = "proto3"; message Order { int64 id = 1; }"#,
+    );
     let check = |configs: &[(&str, &str)]| {
         let configs = configs
             .iter()
@@ -220,6 +244,9 @@ fn files_are_looked_at_before_a_topic_may_name_them() {
     };
     assert_eq!(order("Order"), Ok(()));
     assert!(order("Refund").unwrap_err().contains("no message Refund"));
-    let key = [("fletch.key.format", "avro"), ("fletch.key.format.file", "bad.avsc")];
+    let key = [
+        ("fletch.key.format", "avro"),
+        ("fletch.key.format.file", "bad.avsc"),
+    ];
     assert!(check(&key).unwrap_err().contains("bad.avsc"));
 }

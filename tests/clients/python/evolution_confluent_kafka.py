@@ -4,7 +4,9 @@ batch and across commits, for each kind of change; and the whole table as two re
 
 import argparse
 import json
+from decimal import Decimal
 
+from confluent_kafka.admin import AdminClient, NewTopic
 from confluent_kafka.schema_registry import SchemaRegistryClient
 from confluent_kafka.schema_registry.avro import AvroSerializer
 from formats_confluent_kafka import Sender
@@ -25,6 +27,8 @@ def optional(kind):
 N = field("n", "int")
 ITEM = record(field("sku", "string"), name="Item")
 GROWN_ITEM = record(field("sku", "string"), field("price", optional("double"), default=None), name="Item")
+
+PRICE = {"type": "bytes", "logicalType": "decimal", "precision": 9, "scale": 2}
 
 # Name, the subject's compatibility level, and for each schema, in order: the schema, what is sent
 # with it, and what the row has beside n where that isn't the same.
@@ -71,7 +75,15 @@ CASES = [
     ("symbols", "BACKWARD", [
         (record(N, field("e", {"type": "enum", "name": "E", "symbols": ["A"]})), {"e": "A"}, None),
         (record(N, field("e", {"type": "enum", "name": "E", "symbols": ["A", "B"]})), {"e": "B"}, None)]),
+    ("contradicting", "NONE", [
+        (record(N, field("price", "int")), {"price": 1}, None),
+        (record(N, field("price", PRICE)), {"price": Decimal("12.34")}, {"price_decimal": Decimal("12.34")}),
+        (record(N, field("price", "string")), {"price": "dear"}, {"price_string": "dear"}),
+        (record(N, field("price", "long")), {"price": 2**40}, None)]),
 ]
+
+# Topics that aren't made by their first record.
+CONFIGS = {"contradicting": {"fletch.evolution": "beside"}}
 
 
 def main():
@@ -82,6 +94,9 @@ def main():
     registry = SchemaRegistryClient({"url": args.registry})
     for name, level, schemas in CASES:
         registry.set_compatibility(f"{name}-value", level)
+        if name in CONFIGS:
+            admin = AdminClient({"bootstrap.servers": args.bootstrap})
+            admin.create_topics([NewTopic(name, 1, 1, config=CONFIGS[name])])[name].result()
         sender = Sender(args, name)
         serializers = [AvroSerializer(registry, json.dumps(schema)) for schema, _, _ in schemas]
         # First as producers are upgraded one by one, and then all of them at once.

@@ -118,7 +118,10 @@ fn formats_confluent_kafka() {
 #[test]
 fn formats_kafkajs() {
     let name = "formats_kafkajs";
-    let (mut send, mut check) = match (node_script("formats.js"), python_script("python", "rows.py")) {
+    let (mut send, mut check) = match (
+        node_script("formats.js"),
+        python_script("python", "rows.py"),
+    ) {
         (Ok(send), Ok(check)) => (send, check),
         (Err(missing), _) | (_, Err(missing)) => return skip(name, &missing),
     };

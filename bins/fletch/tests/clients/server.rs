@@ -31,7 +31,12 @@ impl Server {
         let schemas = folder.path().join(SCHEMAS);
         fs::create_dir_all(&schemas).expect("a folder for schemas");
         let schemas = schemas.display().to_string();
-        let flags = ["--topics-partitions", &partitions, "--table-schemas-path", &schemas];
+        let flags = [
+            "--topics-partitions",
+            &partitions,
+            "--table-schemas-path",
+            &schemas,
+        ];
         let process = support::Server::start_in(folder, &flags);
         let addresses = fs::read(process.data().join("addresses.json")).expect("its addresses");
         let addresses: serde_json::Value = serde_json::from_slice(&addresses).expect("JSON");

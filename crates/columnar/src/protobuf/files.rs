@@ -59,7 +59,9 @@ pub fn descriptor_set(bytes: &[u8], message: Option<&str>) -> Result<Texts, Sche
     })?;
     let own = files.remove(at);
     let text = |file: &FileDescriptorProto| BASE64_STANDARD.encode(file.encode_to_vec());
-    let references = files.iter().map(|file| (file.name().to_owned(), text(file)));
+    let references = files
+        .iter()
+        .map(|file| (file.name().to_owned(), text(file)));
     Ok((text(&own), references.collect()))
 }
 
@@ -111,7 +113,10 @@ mod tests {
     fn set() -> Vec<u8> {
         let texts = HashMap::from([("shop/money.proto", MONEY), ("shop/order.proto", ORDER)]);
         let mut compiler = Compiler::with_file_resolver(Texts(texts));
-        compiler.include_imports(true).open_file("shop/order.proto").unwrap();
+        compiler
+            .include_imports(true)
+            .open_file("shop/order.proto")
+            .unwrap();
         compiler.file_descriptor_set().encode_to_vec()
     }
 

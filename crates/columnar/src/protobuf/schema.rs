@@ -60,7 +60,8 @@ const DEPTH_MAX: usize = 100;
 
 /// A parsed `.proto` file with its imports. Cheap to clone.
 ///
-/// The second and third versions of the language are understood; editions are not.
+/// The second and third versions of the language are understood; editions are not, since `protox` doesn't take
+/// them.
 #[derive(Debug, Clone)]
 pub struct Schema {
     file: FileDescriptor,

@@ -1,6 +1,7 @@
 //! Batches of the log to record batches of the table.
 
 mod aliases;
+mod beside;
 mod decode;
 pub(crate) mod detect;
 mod guard;

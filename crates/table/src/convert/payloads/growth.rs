@@ -5,12 +5,14 @@ use fletch_columnar::avro::{self, Schema};
 
 use super::{Growth, Known, Payloads, Unfit, Want, WriterKey, decoder};
 use crate::TableError;
+use crate::convert::beside::beside;
 use crate::convert::writers::Writer;
 use crate::dead_letter::{Reason, Refusal};
+use crate::settings::Evolution;
 
 impl Payloads {
     /// Takes a writer in, if the columns hold what it sends.
-    pub(super) fn admit(&mut self, key: WriterKey, writer: Writer) -> Result<u32, Unfit> {
+    pub(super) fn admit(&mut self, key: WriterKey, mut writer: Writer) -> Result<u32, Unfit> {
         let id = writer.origin.schema_id;
         let refused = |path: &str, message: String| {
             let reason = Reason::IncompatibleSchema;
@@ -24,6 +26,10 @@ impl Payloads {
                 },
             )
         };
+        if let (Evolution::Beside, Some(table)) = (self.settings.evolution, &self.table) {
+            writer.schema = beside(&writer.schema, table)
+                .map_err(|error| refused(&error.path, error.to_string()))?;
+        }
         let grown = avro::grow(self.table.as_ref(), &writer.schema)
             .map_err(|error| refused(&error.path, error.to_string()))?;
         let decoder = match &mut self.decoder {
