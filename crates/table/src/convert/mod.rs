@@ -7,6 +7,7 @@ pub(crate) mod detect;
 mod guard;
 mod json;
 pub(crate) mod payloads;
+mod pending;
 mod plain;
 mod rows;
 mod window;
@@ -25,12 +26,12 @@ use fletch_wire::records::{Record, Records};
 use self::decode::{Batch, Raw};
 use self::detect::Role;
 use self::payloads::{Payloads, Read, Unfit, Want, refusal};
+use self::pending::{Pending, Readings};
 use self::rows::Rows;
 use self::window::{Piece, Window, letter};
 use crate::TableError;
 use crate::dead_letter::{DeadLetter, Reason};
 use crate::faults::Faults;
-use crate::lineage::LineageBuilder;
 use crate::settings::{OnInvalid, TopicSettings};
 
 pub(crate) use self::plain::as_field;
@@ -382,56 +383,6 @@ impl Converter {
             keys.clear();
         }
         Ok(())
-    }
-}
-
-/// How a record's parts are read.
-struct Readings<'a> {
-    value: Read<'a>,
-    key: Read<'a>,
-    /// The value can't be read, and is kept as it is.
-    refused: bool,
-}
-
-/// Rows that wait to be decoded together.
-struct Pending<'a> {
-    values: Rows<'a>,
-    keys: Option<Rows<'a>>,
-    /// Where what can't be read is kept: the values, and which of them can't.
-    keeps_raw: bool,
-    payloads: Vec<Option<&'a [u8]>>,
-    refused: Vec<bool>,
-    lineage: LineageBuilder,
-}
-
-impl<'a> Pending<'a> {
-    fn new(capacity: usize, keys: bool, beside: Beside) -> Self {
-        Self {
-            keeps_raw: beside == Beside::Raw,
-            payloads: Vec::new(),
-            refused: Vec::new(),
-            values: Rows::with_capacity(capacity),
-            keys: keys.then(|| Rows::with_capacity(capacity)),
-            lineage: LineageBuilder::with_capacity(capacity, beside == Beside::Letters),
-        }
-    }
-
-    #[inline]
-    fn push(&mut self, partition: i32, record: &Record<'a>, row: Readings<'a>) {
-        let Readings {
-            value,
-            key,
-            refused,
-        } = row;
-        if self.keeps_raw {
-            self.payloads.push(record.value);
-            self.refused.push(refused);
-        }
-        self.lineage.push(partition, record, value.origin);
-        self.values.push(value.writer, value.body);
-        if let Some(keys) = &mut self.keys {
-            keys.push(key.writer, key.body);
-        }
     }
 }
 

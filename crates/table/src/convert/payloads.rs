@@ -1,33 +1,34 @@
 //! A topic's values, or its keys, on their way into columns.
 //!
 //! Whatever a payload was written with is a *writer*: an Avro schema, and where the payload is
-//! something else, a [`Transcoder`] that makes Avro rows of it. All writers meet in one decoder,
+//! something else, a [`Transcoder`](fletch_columnar::Transcoder) that makes Avro rows of it. All writers meet in one decoder,
 //! so rows of several formats stand in one batch in the order of their offsets. A writer that the
 //! table's columns can't hold yet is reported as growth; who converts goes on once the table has
 //! the columns.
 
+mod by_schema;
 mod growth;
 mod inferred;
 mod messages;
+mod single;
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use arrow_schema::{DataType, Fields};
-use fletch_columnar::avro::{self, Schema};
+use arrow_schema::Fields;
+use fletch_columnar::avro::Schema;
 use fletch_columnar::protobuf::{self, MessagePath, message_path};
-use fletch_columnar::{Decoder, Misfit, Options, Transcoder, Types};
+use fletch_columnar::{Decoder, Misfit, Options, Types};
 use fletch_wire::records::Headers;
 
 use super::detect::{Role, SchemaRef, carried, framed};
 use super::json::{Json, looks_like_an_object};
-use super::plain::Plain;
 use super::rows::Body;
-use super::writers::{self, Form, Writer, column, format_of};
+use super::writers::{Form, Writer};
 use crate::dead_letter::{Reason, Refusal};
 use crate::format::Origin;
 use crate::settings::PayloadSettings;
-use crate::source::{SchemaKind, SchemaText};
+use crate::source::SchemaText;
 use crate::{Format, TableError};
 
 /// A payload that was read.
@@ -290,136 +291,6 @@ impl Payloads {
             Ok(_) => self.plain(Format::Text, payload, arena),
             Err(_) => self.plain(Format::Binary, payload, arena),
         }
-    }
-
-    /// Reads a payload by a schema.
-    fn by_schema<'a>(
-        &mut self,
-        reference: SchemaRef,
-        framed: Framed<'a>,
-        arena: &mut Vec<u8>,
-    ) -> Result<Read<'a>, Unfit> {
-        let writer = match self.schemas.get(&reference) {
-            None => return Err(Unfit::Wants(Want::Schema(reference))),
-            Some(Known::Writer(writer)) => *writer,
-            Some(Known::Refused(refusal)) => {
-                return Err(Unfit::Refused(reference.id(), refusal.clone()));
-            }
-            Some(Known::Messages(..)) => return self.message(reference, framed, arena),
-            Some(Known::Text(text)) => {
-                let text = text.clone();
-                match self.compile(&text, reference) {
-                    Ok(known) => {
-                        self.schemas.insert(reference, known);
-                        return self.by_schema(reference, framed, arena);
-                    }
-                    Err(wants @ Unfit::Wants(_)) => return Err(wants),
-                    Err(Unfit::Refused(id, refusal)) => {
-                        self.refuse(WriterKey::Schema(reference), refusal.clone());
-                        return Err(Unfit::Refused(id, refusal));
-                    }
-                }
-            }
-        };
-        if let (SchemaRef::Id(id), Some((origin, true))) = (reference, self.origin(writer))
-            && origin.format == Format::Avro
-        {
-            self.run = Some((id, writer));
-        }
-        self.row(writer, framed.payload, framed.body, arena)
-    }
-
-    /// Finds out what a schema's text says.
-    fn compile(&mut self, text: &SchemaText, reference: SchemaRef) -> Result<Known, Unfit> {
-        let origin = Origin {
-            format: format_of(text.kind),
-            schema_id: reference.id().or(text.id),
-        };
-        if let Some(pinned) = self
-            .settings
-            .format
-            .filter(|pinned| *pinned != origin.format)
-        {
-            let message = format!(
-                "the schema is {}, the topic's format is {}",
-                origin.format.as_str(),
-                pinned.as_str()
-            );
-            let refusal = refusal(Reason::UnsupportedSchema, message);
-            return Err(Unfit::Refused(origin.schema_id, refusal));
-        }
-        if text.kind == SchemaKind::Protobuf {
-            let schema = writers::parse_protobuf(text, origin)?;
-            if reference == SchemaRef::Given {
-                self.given = writers::given_message(&schema, &self.settings, origin)?;
-            }
-            return Ok(Known::Messages(schema, HashMap::new()));
-        }
-        let writer = Writer::compile(text, self.role, self.table.as_ref(), origin)?;
-        let writer = self.admit(WriterKey::Schema(reference), writer)?;
-        Ok(Known::Writer(writer))
-    }
-
-    /// Text, or bytes, as one value.
-    fn plain<'a>(
-        &mut self,
-        format: Format,
-        payload: &'a [u8],
-        arena: &mut Vec<u8>,
-    ) -> Result<Read<'a>, Unfit> {
-        let writer = match self.plain.get(&format) {
-            Some(Ok(writer)) => *writer,
-            Some(Err(refusal)) => return Err(Unfit::Refused(None, refusal.clone())),
-            None => {
-                let column = self.plain_column(format);
-                let plain = match format {
-                    Format::Text => Plain::text(&column),
-                    _ => Plain::binary(&column),
-                };
-                let invalid = |error: avro::SchemaError| {
-                    Unfit::Refused(None, refusal(Reason::InvalidSchema, error.to_string()))
-                };
-                let plain = plain.map_err(invalid)?;
-                let writer = Writer {
-                    schema: plain.schema().clone(),
-                    form: Form::Transcoded(Box::new(plain)),
-                    origin: Origin {
-                        format,
-                        schema_id: None,
-                    },
-                };
-                let writer = self.admit(WriterKey::Plain(format), writer)?;
-                self.plain.insert(format, Ok(writer));
-                writer
-            }
-        };
-        self.row(writer, payload, payload, arena)
-    }
-
-    /// The column for text or bytes: where the first choice holds something else, a sibling.
-    fn plain_column(&self, format: Format) -> String {
-        let (data_type, ending) = match format {
-            Format::Text => (DataType::Utf8, "text"),
-            _ => (DataType::Binary, "bytes"),
-        };
-        let fields = self.fields();
-        let fits = |name: &str| {
-            fields
-                .find(name)
-                .is_none_or(|(_, field)| *field.data_type() == data_type)
-        };
-        let mut name = self.column().to_owned();
-        if !fits(&name) {
-            name = format!("{name}_{ending}");
-        }
-        while !fits(&name) {
-            name.push('_');
-        }
-        name
-    }
-
-    fn column(&self) -> &'static str {
-        column(self.role)
     }
 
     fn row<'a>(
