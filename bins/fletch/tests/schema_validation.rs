@@ -109,6 +109,8 @@ fn values_are_of_schemas_of_the_topics_subject() {
     assert!(taken(&client.produce("t", records(&[tombstone]))));
     assert_eq!(client.values("t", 0).len(), 3);
     // Once it is registered there, it is taken.
+    let none = r#"{"compatibility":"NONE"}"#;
+    server.registry("PUT", "/config/t-value", none);
     assert_eq!(server.register_as("t-value", "AVRO", &avro("Other")), other);
     std::thread::sleep(std::time::Duration::from_millis(1100));
     assert!(taken(&client.produce("t", values(&[&elsewhere]))));

@@ -330,6 +330,10 @@ mod tests {
             "escape.proto",
             r#"syntax = "proto3"; import "../../etc/passwd"; message E {}"#,
         );
+        write(
+            "hidden.proto",
+            r#"syntax = "proto3"; import "shop/.money.proto"; message Hidden {}"#,
+        );
         let files = SchemaFiles::new(Some(folder.path().to_owned()));
         let load = |name: &str| files.load(name, &settings(Format::Protobuf));
         let text = load("shop/order.proto").unwrap();
@@ -339,7 +343,9 @@ mod tests {
             .map(|(name, _)| name.as_str())
             .collect();
         assert_eq!(names, ["shop/line.proto", "shop/money.proto"]);
-        let error = load("escape.proto").unwrap_err();
-        assert_eq!(error, FileError::Name("../../etc/passwd".to_owned()));
+        // The parser may refuse it before us.
+        load("escape.proto").unwrap_err();
+        let error = load("hidden.proto").unwrap_err();
+        assert_eq!(error, FileError::Name("shop/.money.proto".to_owned()));
     }
 }

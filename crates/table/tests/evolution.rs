@@ -261,7 +261,7 @@ async fn a_contradicting_type_has_a_column_beside_where_the_topic_allows_it() {
     };
     assert_eq!(
         [kind("price"), kind("price_string"), kind("price_decimal")],
-        ["long", "string", "decimal(9,2)"]
+        ["long", "string", "decimal(9, 2)"]
     );
     let rows = server.rows("beside").await;
     assert_eq!(places(&rows), all(0, 0..8));

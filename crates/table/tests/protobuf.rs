@@ -95,17 +95,26 @@ async fn fields_go_on_in_their_columns_by_number() {
         // The path written out, and that of the second message of the file.
         framed(3, &[2, 0], &message(3, &[(2, "Edsger")])),
         framed(3, &[2, 2], &message(4, &[])),
-        // No such message; a message that is cut; a path that is none.
+        // No such message; a message that is cut; nothing at all.
         framed(3, &[2, 8], &message(5, &[])),
         framed(3, &[0], &[0x08]),
         framed(3, &[], &[]),
         framed(4, &[0], &message(7, &[(2, "Barbara")])),
+        // No path at all, as some clients write the first message.
+        framed(3, &[], &message(8, &[(2, "Donald")])),
     ];
     server.produce(&topic, 0, batch(&values)).await;
     server.tables.flush("orders").await.unwrap();
     let rows = server.rows("orders").await;
-    assert_eq!(places(&rows), [(0, 0), (0, 1), (0, 2), (0, 3), (0, 7)]);
-    let customers = owned(&[(0, "Ada"), (1, "Grace"), (2, "Edsger"), (7, "Barbara")]);
+    let good = [0, 1, 2, 3, 7, 8].map(|offset| (0, offset));
+    assert_eq!(places(&rows), good);
+    let customers = owned(&[
+        (0, "Ada"),
+        (1, "Grace"),
+        (2, "Edsger"),
+        (7, "Barbara"),
+        (8, "Donald"),
+    ]);
     assert_eq!(text(&rows, "customer"), customers);
     assert_eq!(text(&rows, "note"), owned(&[(1, "hi")]));
     assert_eq!(numbers(&rows, "refunded"), [(3, 4)]);

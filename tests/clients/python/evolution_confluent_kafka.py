@@ -90,9 +90,12 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__)
     for name in ("bootstrap", "registry", "catalog", "warehouse"):
         parser.add_argument(f"--{name}", required=True)
+    parser.add_argument("--contradicting", action="store_true")
     args = parser.parse_args()
     registry = SchemaRegistryClient({"url": args.registry})
     for name, level, schemas in CASES:
+        if (name in CONFIGS) != args.contradicting:
+            continue
         registry.set_compatibility(f"{name}-value", level)
         if name in CONFIGS:
             admin = AdminClient({"bootstrap.servers": args.bootstrap})

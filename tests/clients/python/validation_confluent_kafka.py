@@ -56,8 +56,9 @@ def values(args, registry, name, strategy):
             sender.send(avro, {"n": n}, {"kafka_format": "avro", "n": n})
     if strategy is not None:
         # The second subject of the topic, of another language.
-        proto = ProtobufSerializer(order_class(1), registry, {"use.deprecated.format": False} | settings)
-        sender.send(proto, order_class(1)(id=7), {"kafka_format": "protobuf", "id": 7})
+        order = order_class(1)
+        proto = ProtobufSerializer(order, registry, {"use.deprecated.format": False} | settings)
+        sender.send(proto, order(id=7), {"kafka_format": "protobuf", "id": 7})
     # Written with the strategy of others, so registered under a subject that isn't the topic's.
     stranger = AvroSerializer(registry, schema(f"StrangerTo{name}"), conf={
         "subject.name.strategy": lambda context, record: f"stranger-{name}"})

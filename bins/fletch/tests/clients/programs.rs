@@ -114,6 +114,19 @@ fn formats_confluent_kafka() {
     });
 }
 
+/// A field whose type contradicts its column's, where the topic allows it.
+#[test]
+fn schema_contradiction_confluent_kafka() {
+    let script = python_script("python", "evolution_confluent_kafka.py");
+    let name = "schema_contradiction_confluent_kafka";
+    run(name, script, |command, server| {
+        command
+            .arg("--contradicting")
+            .args(["--registry", &server.registry])
+            .args(server.table_arguments());
+    });
+}
+
 /// Avro, Protobuf and JSON Schema as kafkajs's registry client writes them, into tables.
 #[test]
 fn formats_kafkajs() {

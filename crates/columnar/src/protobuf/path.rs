@@ -73,12 +73,12 @@ pub fn message_path(body: &[u8]) -> Result<(MessagePath, usize), Misfit> {
 /// Whether a frame's body is a message itself, without a path before it, or may be one: some clients
 /// leave the path out, and always write the first message of the file.
 ///
-/// A message begins with a field's tag, which is 8 at least, or is empty; a path begins with a count of
-/// indexes, doubled. So what is said to be none has a path, and what is said to be one has a path only if
-/// messages are nested four deep, and it leads to one of them.
+/// A message begins with a field's tag, which is 8 at least; a path begins with a count of indexes, doubled.
+/// So what is said to be none has a path, and what is said to be one has a path only if messages are nested
+/// four deep, and it leads to one of them. An empty body is said to be none: it may as well be a cut one.
 #[inline]
 pub fn may_lack_path(body: &[u8]) -> bool {
-    body.first().is_none_or(|first| *first >= 8)
+    body.first().is_some_and(|first| *first >= 8)
 }
 
 fn long_path(body: &[u8]) -> Result<(MessagePath, usize), Misfit> {

@@ -184,11 +184,11 @@ mod tests {
                 r#"{"type":"record","name":"P","fields":[]}"#,
                 "price_record",
             ),
+            // These go where they belong.
             (
                 r#"{"type":"long","logicalType":"timestamp-micros"}"#,
-                "price_timestamp",
+                "price",
             ),
-            // These go where they belong.
             (r#""int""#, "price"),
             (r#""long""#, "price"),
         ] {

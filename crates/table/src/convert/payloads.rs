@@ -24,7 +24,7 @@ use fletch_wire::records::Headers;
 use super::detect::{Role, SchemaRef, carried, framed};
 use super::json::{Json, looks_like_an_object};
 use super::rows::Body;
-use super::writers::{Form, Writer};
+use super::writers::{Form, Writer, check_schema};
 use crate::dead_letter::{Reason, Refusal};
 use crate::format::Origin;
 use crate::settings::PayloadSettings;
@@ -171,10 +171,22 @@ impl Payloads {
     /// subject does each time it is looked at again, changes nothing.
     pub(crate) fn know(&mut self, reference: SchemaRef, text: Result<Arc<SchemaText>, Refusal>) {
         if let Ok(text) = &text {
-            let before = self.texts.insert(reference, text.clone());
-            if before.as_ref() == Some(text) && self.schemas.contains_key(&reference) {
-                return;
+            let known = self.schemas.contains_key(&reference);
+            if let Some(before) = self.texts.get(&reference).filter(|_| known) {
+                if before == text {
+                    return;
+                }
+                // What somebody is still writing is looked at again later.
+                if let Err(why) = check_schema(text, &self.settings) {
+                    tracing::warn!(
+                        ?reference,
+                        why,
+                        "the schema can't be read: it stays as it was"
+                    );
+                    return;
+                }
             }
+            self.texts.insert(reference, text.clone());
         }
         self.messages = None;
         let known = text.map_or_else(Known::Refused, Known::Text);
