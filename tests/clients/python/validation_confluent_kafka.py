@@ -58,7 +58,8 @@ def values(args, registry, name, strategy):
         # The second subject of the topic, of another language.
         order = order_class(1)
         proto = ProtobufSerializer(order, registry, {"use.deprecated.format": False} | settings)
-        sender.send(proto, order(id=7), {"kafka_format": "protobuf", "id": 7})
+        sender.send(proto, order(id=7, customer="c"),
+                    {"kafka_format": "protobuf", "id": 7, "customer": "c"})
     # Written with the strategy of others, so registered under a subject that isn't the topic's.
     stranger = AvroSerializer(registry, schema(f"StrangerTo{name}"), conf={
         "subject.name.strategy": lambda context, record: f"stranger-{name}"})
