@@ -10,6 +10,8 @@ use fletch_wire::{Limits, Str, Uuid};
 use tokio::sync::Mutex;
 
 use crate::alter_config::ConfigureError;
+use crate::auth::acl::Acls;
+use crate::auth::sasl::Authenticator;
 use crate::config::Config;
 use crate::connection::memory::Budget;
 use crate::fetch_sessions::FetchSessions;
@@ -36,6 +38,10 @@ pub(crate) struct Broker {
     pub(crate) validator: Validator,
     /// The consumer groups.
     pub(crate) groups: Arc<Coordinator>,
+    /// Who may log in, and how.
+    pub(crate) authenticator: Arc<Authenticator>,
+    /// Who may do what.
+    pub(crate) acls: Acls,
     pub(crate) metrics: Metrics,
     /// Bounds on decoding requests.
     pub(crate) limits: Limits,
@@ -90,6 +96,8 @@ impl Broker {
         tables: Option<Tables>,
         validator: Validator,
         groups: Arc<Coordinator>,
+        authenticator: Arc<Authenticator>,
+        acls: Acls,
     ) -> Self {
         Self {
             limits: Limits {
@@ -114,6 +122,8 @@ impl Broker {
             tables,
             validator,
             groups,
+            authenticator,
+            acls,
             changing: Mutex::new(()),
         }
     }

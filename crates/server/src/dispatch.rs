@@ -7,14 +7,15 @@ use fletch_wire::{ApiKey, Error as WireError, ErrorCode, RequestBody, ResponseBo
 use crate::connection::memory::Reserved;
 use crate::handlers::{
     Context, add_offsets_to_txn, add_partitions_to_txn, alter_configs,
-    alter_partition_reassignments, api_versions, consumer_group_describe, consumer_group_heartbeat,
-    create_partitions, create_topics, delete_groups, delete_records, delete_topics,
+    alter_partition_reassignments, alter_user_scram_credentials, api_versions,
+    consumer_group_describe, consumer_group_heartbeat, create_acls, create_partitions,
+    create_topics, delete_acls, delete_groups, delete_records, delete_topics, describe_acls,
     describe_cluster, describe_configs, describe_groups, describe_log_dirs, describe_producers,
-    describe_topic_partitions, describe_transactions, elect_leaders, end_txn, fetch,
-    find_coordinator, heartbeat, incremental_alter_configs, init_producer_id, join_group,
-    leave_group, list_groups, list_offsets, list_partition_reassignments, list_transactions,
-    metadata, offset_commit, offset_delete, offset_fetch, offset_for_leader_epoch, produce,
-    sync_group, txn_offset_commit,
+    describe_topic_partitions, describe_transactions, describe_user_scram_credentials,
+    elect_leaders, end_txn, fetch, find_coordinator, heartbeat, incremental_alter_configs,
+    init_producer_id, join_group, leave_group, list_groups, list_offsets,
+    list_partition_reassignments, list_transactions, metadata, offset_commit, offset_delete,
+    offset_fetch, offset_for_leader_epoch, produce, sync_group, txn_offset_commit,
 };
 
 /// What is served, in the order of the keys.
@@ -32,6 +33,7 @@ pub(crate) const SERVED: &[(ApiKey, Versions)] = &[
     (ApiKey::SYNC_GROUP, Versions::parse("0-5")),
     (ApiKey::DESCRIBE_GROUPS, Versions::parse("0-5")),
     (ApiKey::LIST_GROUPS, Versions::parse("0-5")),
+    (ApiKey::SASL_HANDSHAKE, Versions::parse("0-1")),
     (ApiKey::API_VERSIONS, Versions::parse("0-4")),
     (ApiKey::CREATE_TOPICS, Versions::parse("0-7")),
     (ApiKey::DELETE_TOPICS, Versions::parse("0-6")),
@@ -42,9 +44,13 @@ pub(crate) const SERVED: &[(ApiKey, Versions)] = &[
     (ApiKey::ADD_OFFSETS_TO_TXN, Versions::parse("0-4")),
     (ApiKey::END_TXN, Versions::parse("0-4")),
     (ApiKey::TXN_OFFSET_COMMIT, Versions::parse("0-4")),
+    (ApiKey::DESCRIBE_ACLS, Versions::parse("1-3")),
+    (ApiKey::CREATE_ACLS, Versions::parse("1-3")),
+    (ApiKey::DELETE_ACLS, Versions::parse("1-3")),
     (ApiKey::DESCRIBE_CONFIGS, Versions::parse("0-4")),
     (ApiKey::ALTER_CONFIGS, Versions::parse("0-2")),
     (ApiKey::DESCRIBE_LOG_DIRS, Versions::parse("0-4")),
+    (ApiKey::SASL_AUTHENTICATE, Versions::parse("0-2")),
     (ApiKey::CREATE_PARTITIONS, Versions::parse("0-3")),
     (ApiKey::DELETE_GROUPS, Versions::parse("0-2")),
     (ApiKey::ELECT_LEADERS, Versions::parse("0-2")),
@@ -52,6 +58,11 @@ pub(crate) const SERVED: &[(ApiKey, Versions)] = &[
     (ApiKey::ALTER_PARTITION_REASSIGNMENTS, Versions::parse("0")),
     (ApiKey::LIST_PARTITION_REASSIGNMENTS, Versions::parse("0")),
     (ApiKey::OFFSET_DELETE, Versions::parse("0")),
+    (
+        ApiKey::DESCRIBE_USER_SCRAM_CREDENTIALS,
+        Versions::parse("0"),
+    ),
+    (ApiKey::ALTER_USER_SCRAM_CREDENTIALS, Versions::parse("0")),
     (ApiKey::DESCRIBE_CLUSTER, Versions::parse("0-1")),
     (ApiKey::DESCRIBE_PRODUCERS, Versions::parse("0")),
     (ApiKey::DESCRIBE_TRANSACTIONS, Versions::parse("0")),
@@ -77,8 +88,9 @@ impl<R: Into<ResponseBody>> From<R> for Answer {
     }
 }
 
-/// Answers a request. (Produce is usually submitted by the reading half before its turn comes.)
-pub(crate) async fn answer(context: &Context<'_>, request: RequestBody) -> Answer {
+/// Answers a request, whoever asks: see [`crate::authorize`]. (Produce is usually submitted by the reading
+/// half before its turn comes.)
+pub(crate) async fn serve(context: &Context<'_>, request: RequestBody) -> Answer {
     match request {
         RequestBody::AddOffsetsToTxn(request) => {
             add_offsets_to_txn::handle(context, request).await.into()
@@ -89,6 +101,11 @@ pub(crate) async fn answer(context: &Context<'_>, request: RequestBody) -> Answe
         RequestBody::AlterConfigs(request) => alter_configs::handle(context, request).await.into(),
         RequestBody::AlterPartitionReassignments(request) => {
             alter_partition_reassignments::handle(context, request).into()
+        }
+        RequestBody::AlterUserScramCredentials(request) => {
+            alter_user_scram_credentials::handle(context, request)
+                .await
+                .into()
         }
         RequestBody::ApiVersions(request) => api_versions::handle(context, &request).into(),
         RequestBody::ConsumerGroupDescribe(request) => {
@@ -101,15 +118,18 @@ pub(crate) async fn answer(context: &Context<'_>, request: RequestBody) -> Answe
                 .await
                 .into()
         }
+        RequestBody::CreateAcls(request) => create_acls::handle(context, request).await.into(),
         RequestBody::CreatePartitions(request) => {
             create_partitions::handle(context, request).await.into()
         }
         RequestBody::CreateTopics(request) => create_topics::handle(context, request).await.into(),
+        RequestBody::DeleteAcls(request) => delete_acls::handle(context, request).await.into(),
         RequestBody::DeleteGroups(request) => delete_groups::handle(context, request).await.into(),
         RequestBody::DeleteRecords(request) => {
             delete_records::handle(context, request).await.into()
         }
         RequestBody::DeleteTopics(request) => delete_topics::handle(context, request).await.into(),
+        RequestBody::DescribeAcls(request) => describe_acls::handle(context, &request).into(),
         RequestBody::DescribeCluster(request) => describe_cluster::handle(context, &request).into(),
         RequestBody::DescribeConfigs(request) => describe_configs::handle(context, request).into(),
         RequestBody::DescribeGroups(request) => {
@@ -127,6 +147,9 @@ pub(crate) async fn answer(context: &Context<'_>, request: RequestBody) -> Answe
         }
         RequestBody::DescribeTransactions(request) => {
             describe_transactions::handle(context, request).await.into()
+        }
+        RequestBody::DescribeUserScramCredentials(request) => {
+            describe_user_scram_credentials::handle(context, request).into()
         }
         RequestBody::EndTxn(request) => end_txn::handle(context, request).await.into(),
         RequestBody::Fetch(request) => fetch::handle(context, request).await,

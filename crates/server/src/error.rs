@@ -27,6 +27,9 @@ pub enum ServerError {
     /// Certificates, keys or what goes with them can't be used.
     #[error("TLS can't be served: {0}")]
     Tls(String),
+    /// Nobody could log in as configured.
+    #[error("logins can't be served: {0}")]
+    Logins(String),
     /// The data folder can't be made or written to.
     #[error("the data folder {} can't be used: {source} (another: store.path)", folder.display())]
     Folder {

@@ -10,6 +10,7 @@ mod admin;
 mod admission;
 mod alter_config;
 mod auth;
+mod authorize;
 mod broker;
 pub mod config;
 mod connection;
@@ -32,6 +33,7 @@ mod tls;
 mod topic_config;
 mod transactions;
 mod validation;
+mod web;
 
 pub use addresses::{Addresses, ListenerAddress};
 pub use config::Config;

@@ -57,11 +57,6 @@ impl Listener {
         self.port
     }
 
-    /// The sockets, for a server that accepts by itself.
-    pub(crate) fn into_sockets(self) -> Vec<TcpListener> {
-        self.sockets
-    }
-
     /// The next connection. Whatever goes wrong with one doesn't stop the next.
     pub(crate) async fn accept(&self) -> (TcpStream, SocketAddr) {
         loop {

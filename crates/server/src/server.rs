@@ -16,8 +16,12 @@ use tracing::{error, info, warn};
 
 use crate::addresses::{Addresses, ListenerAddress, reachable};
 use crate::admin::{self, Admin};
+use crate::auth::acl::Acls;
+use crate::auth::basic::Basic;
+use crate::auth::sasl::Authenticator;
+use crate::auth::users::Users;
 use crate::broker::{Broker, now_ms};
-use crate::config::{Config, ListenerSetting, SecurityProtocol};
+use crate::config::{BindAddress, Config, ListenerSetting, SecurityProtocol};
 use crate::dead_letters::Replayer;
 use crate::error::ServerError;
 use crate::groups::Coordinator;
@@ -28,9 +32,14 @@ use crate::telemetry;
 use crate::threads::Threads;
 use crate::tls::Tls;
 use crate::validation::Validator;
+use crate::web::{self, Caller, Web};
 
 /// How often old records are looked for.
 const RETENTION_INTERVAL: Duration = Duration::from_secs(30);
+/// Connections to the registry open at once; more wait to be accepted.
+const REGISTRY_CONNECTIONS_MAX: usize = 1024;
+/// The most bytes of a request's headers, and so of a subject in a path.
+const REGISTRY_HEADER_BYTES_MAX: usize = 64 << 10;
 /// How often it is looked whether the log still works.
 const FAILURE_INTERVAL: Duration = Duration::from_millis(500);
 
@@ -96,20 +105,44 @@ impl Server {
                 .map(|(_, info)| reachable(info.bind_address, info.port)),
             listeners: kafka.iter().map(|(_, info)| address(info)).collect(),
             registry: match &registry {
-                Some(listener) => Some(format!(
-                    "http://{}",
-                    reachable(config.registry.bind_address, listener.port())
+                Some(listener) => Some(url(
+                    config.registry.tls,
+                    config.registry.bind_address,
+                    listener,
                 )),
                 None => config.registry.url.clone(),
             },
-            http: format!(
-                "http://{}",
-                reachable(config.http.bind_address, http.port())
-            ),
+            http: url(config.http.tls, config.http.bind_address, &http),
             pid: std::process::id(),
         };
+        let users = Users::open(store.clone(), &config.sasl)
+            .await
+            .map_err(|error| ServerError::Logins(error.to_string()))?;
+        let authenticator = Authenticator::new(&config.sasl, users)
+            .await
+            .map_err(ServerError::Logins)?;
+        let authenticator = Arc::new(authenticator);
+        let acls = Acls::open(store.clone(), &config)
+            .map_err(|error| ServerError::Logins(error.to_string()))?;
+        let basic = Basic::new(Arc::clone(&authenticator)).map_err(ServerError::Logins)?;
+        let basic = Arc::new(basic);
+        let web = |name, with_tls: bool, authentication: &str| Web {
+            name,
+            tls: tls.clone().filter(|_| with_tls),
+            basic: (authentication == "basic").then(|| Arc::clone(&basic)),
+            connections_max: admin::CONNECTIONS_MAX,
+            header_bytes_max: admin::HEADER_BYTES_MAX,
+        };
         let (registry, schemas) = match registry {
-            Some(listener) => serve_registry(listener, &store).await?,
+            Some(listener) => {
+                let settings = &config.registry;
+                let web = Web {
+                    connections_max: REGISTRY_CONNECTIONS_MAX,
+                    header_bytes_max: REGISTRY_HEADER_BYTES_MAX,
+                    ..web("registry", settings.tls, &settings.authentication)
+                };
+                serve_registry(listener, web, &store).await?
+            }
             None => (Part::default(), Schemas::configured(&config.registry)?),
         };
         let schemas = Arc::new(schemas);
@@ -129,6 +162,8 @@ impl Server {
             tables.clone(),
             Validator::new(schemas),
             coordinator,
+            authenticator,
+            acls,
         ));
         let admin = Arc::new(Admin {
             broker: Arc::clone(&broker),
@@ -137,7 +172,9 @@ impl Server {
             replayer: Arc::new(Replayer::new(store.clone())),
             stopping: AtomicBool::new(false),
         });
-        let http = Part::of(|stop| admin::serve(http, Arc::clone(&admin), stop));
+        let settings = &admin.broker.config.http;
+        let web = web("http", settings.tls, &settings.authentication);
+        let http = Part::of(|stop| admin::serve(http, web, Arc::clone(&admin), stop));
         let background = CancellationToken::new();
         if let Some(tls) = tls {
             let every = Duration::from_millis(broker.config.tls.reload_interval_ms);
@@ -320,6 +357,11 @@ fn bind_kafka(
     settings.into_iter().map(bind).collect()
 }
 
+fn url(is_encrypted: bool, bind: BindAddress, listener: &Listener) -> String {
+    let scheme = if is_encrypted { "https" } else { "http" };
+    format!("{scheme}://{}", reachable(bind, listener.port()))
+}
+
 fn address(info: &Arc<ListenerInfo>) -> ListenerAddress {
     ListenerAddress {
         name: info.name.clone(),
@@ -375,18 +417,27 @@ fn table_config(config: &Config) -> TableConfig {
     table
 }
 
-async fn serve_registry(listener: Listener, store: &Store) -> Result<(Part, Schemas), ServerError> {
+async fn serve_registry(
+    listener: Listener,
+    web: Web,
+    store: &Store,
+) -> Result<(Part, Schemas), ServerError> {
     let journal = Arc::new(LogJournal::new(store.clone()));
     let embedded = Embedded::open(journal)
         .await
         .map_err(|error| ServerError::Registry(error.to_string()))?;
-    let stop = CancellationToken::new();
-    let serve = |socket| {
-        let stopping = stop.clone().cancelled_owned();
-        tokio::spawn(fletch_registry::serve(socket, embedded.clone(), stopping))
+    let registry = embedded.clone();
+    let service = move |request, caller| {
+        let registry = registry.clone();
+        async move {
+            match caller {
+                Caller::Stranger => web::unauthorized(),
+                Caller::Anyone | Caller::User(_) => registry.handle(request).await,
+            }
+        }
     };
-    let tasks = listener.into_sockets().into_iter().map(serve).collect();
-    Ok((Part { tasks, stop }, Schemas::embedded(embedded)))
+    let part = Part::of(|stop| web::serve(listener, web, service, stop));
+    Ok((part, Schemas::embedded(embedded)))
 }
 
 /// What has to be done now and then.

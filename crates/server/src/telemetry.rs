@@ -123,7 +123,7 @@ pub const METRICS: &[Metric] = &[
         "kafka_connections_refused",
         MetricKind::Counter,
         &[],
-        "Kafka connections closed at once because kafka.connections_max were open.",
+        "Kafka connections closed at once because kafka.connections_max, or kafka.connections_per_address_max from one address, were open.",
     ),
     metric(
         "kafka_connections_closed",
@@ -136,6 +136,12 @@ pub const METRICS: &[Metric] = &[
         MetricKind::Gauge,
         &[],
         "Fetch sessions of consumers, which ask for what is different each time.",
+    ),
+    metric(
+        "kafka_logins",
+        MetricKind::Counter,
+        &["mechanism", "result"],
+        "Logins by SASL, by mechanism and by what came of each: accepted, wrong_password, token, malformed or another_principal.",
     ),
     metric(
         "kafka_group_generations",

@@ -13,7 +13,7 @@ use aws_lc_rs::digest::{self, SHA256};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::WebPkiClientVerifier;
-use rustls::{RootCertStore, ServerConfig};
+use rustls::{ClientConfig, RootCertStore, ServerConfig};
 use tokio::net::TcpStream;
 use tokio::time::interval;
 use tokio_rustls::TlsAcceptor;
@@ -260,6 +260,25 @@ impl Files {
             fingerprint,
         })
     }
+}
+
+/// What we trust where we are the client: the system's authorities, and those of a file, which `setting`
+/// names.
+pub(crate) fn client(setting: &str, ca: Option<&Path>) -> Result<Arc<ClientConfig>, String> {
+    let mut roots = RootCertStore::empty();
+    roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+    if let Some(path) = ca {
+        for certificate in certificates(setting, path)? {
+            let added = roots.add(certificate);
+            added.map_err(|error| at_fault(setting, path, &error))?;
+        }
+    }
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let builder = ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .map_err(|error| error.to_string())?;
+    let builder = builder.with_root_certificates(roots);
+    Ok(Arc::new(builder.with_no_client_auth()))
 }
 
 const CERTIFICATE: &str = "tls.certificate_path";

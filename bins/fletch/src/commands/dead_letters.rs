@@ -5,10 +5,10 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
 use fletch_server::Config;
-use fletch_server::operator::ask;
+use fletch_server::operator::{AdminAddress, Ask, ask};
 use serde_json::Value;
 
-use super::{address, option};
+use super::{admin, option, with_server};
 
 pub(super) fn command() -> Command {
     let topic = || {
@@ -16,19 +16,12 @@ pub(super) fn command() -> Command {
         topic.help("The topic whose records were refused")
     };
     let common = |command: Command| {
-        command
-            .arg(topic())
-            .arg(option(
-                "server",
-                "HOST:PORT",
-                "The server's admin listener, if it isn't that of a server on this machine",
-            ))
-            .arg(
-                Arg::new("json")
-                    .long("json")
-                    .action(ArgAction::SetTrue)
-                    .help("Answer in JSON"),
-            )
+        with_server(command).arg(topic()).arg(
+            Arg::new("json")
+                .long("json")
+                .action(ArgAction::SetTrue)
+                .help("Answer in JSON"),
+        )
     };
     let number = |name, help| {
         option(name, "N", help).value_parser(value_parser!(u64).range(..=i64::MAX as u64))
@@ -60,12 +53,7 @@ pub(super) async fn run(matches: &ArgMatches, config: &Config) -> Result<ExitCod
     let Some((name, matches)) = matches.subcommand() else {
         return Err("there are fletch dead-letters list, show and replay".to_owned());
     };
-    let server = address(
-        matches,
-        config,
-        |addresses| Some(addresses.http),
-        config.http.port,
-    );
+    let server = admin(matches, config)?;
     let json = matches.get_flag("json");
     let topic = matches
         .get_one::<String>("topic")
@@ -82,7 +70,7 @@ pub(super) async fn run(matches: &ArgMatches, config: &Config) -> Result<ExitCod
                 .copied()
                 .unwrap_or_default();
             let target = format!("/dead-letters/{topic}/{offset}");
-            let letter = ask(&server, false, &target)
+            let letter = ask(&server, Ask::Get, &target)
                 .await
                 .map_err(|error| error.to_string())?;
             if json {
@@ -148,7 +136,7 @@ pub(super) async fn run(matches: &ArgMatches, config: &Config) -> Result<ExitCod
 
 /// Asks for page after page, until there are no more or there were enough.
 async fn pages(
-    server: &str,
+    server: &AdminAddress,
     post: bool,
     path: &str,
     matches: &ArgMatches,
@@ -172,7 +160,7 @@ async fn pages(
     while left > 0 {
         let limit = left.min(if post { 5_000 } else { 1_000 });
         let target = format!("{path}?{query}from_offset={from}&limit={limit}");
-        let page = ask(server, post, &target)
+        let page = ask(server, if post { Ask::Post } else { Ask::Get }, &target)
             .await
             .map_err(|error| error.to_string())?;
         left = left.saturating_sub(take(&page));

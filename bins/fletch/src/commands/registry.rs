@@ -44,10 +44,14 @@ pub(super) async fn run(matches: &ArgMatches, config: &Config) -> Result<ExitCod
     };
     let port = config.registry.port;
     let to = address(matches, config, |addresses| addresses.registry, port);
+    let scheme = if config.registry.tls { "https" } else { "http" };
+    let admin = config.sasl.admin_username.clone();
+    let admin = admin.zip(config.sasl.admin_password.as_ref());
     let to = RegistryAddress {
-        url: format!("http://{to}"),
-        user: None,
-        ca_file: None,
+        url: format!("{scheme}://{to}"),
+        // Who asks, where the registry wants to know.
+        user: admin.map(|(user, password)| (user, password.reveal().to_owned())),
+        ca_file: text("ca-file").map(PathBuf::from),
     };
     let report = import_registry(from, to)
         .await

@@ -88,12 +88,18 @@ pub(crate) fn java(profile: &str) -> Result<String, Missing> {
     java_tools()?;
     let source = repository().join("tests/clients/java");
     let pom = source.join("pom.xml");
-    let [plain, produce, administer, consume, transact] =
-        ["Plain", "Produce", "Administer", "Consume", "Transact"]
-            .map(|name| source.join(format!("src/main/java/{name}.java")));
+    let programs = [
+        "Plain",
+        "Produce",
+        "Administer",
+        "Consume",
+        "Transact",
+        "Login",
+    ]
+    .map(|name| source.join(format!("src/main/java/{name}.java")));
     let set = format!("java-{profile}");
     let folder = installed(&set);
-    let sources = [&pom, &plain, &produce, &administer, &consume, &transact];
+    let sources: Vec<_> = [&pom].into_iter().chain(&programs).collect();
     once(&set, &sources, || {
         let mut maven = Command::new("mvn");
         maven

@@ -4,6 +4,7 @@
 #![allow(dead_code, unreachable_pub)]
 
 pub mod certificates;
+pub mod login;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::fs::{self, File};
@@ -25,7 +26,9 @@ use fletch_wire::messages::{
     decode_response,
 };
 use fletch_wire::records::{Batch, BatchBuilder, Compression};
-use fletch_wire::{ApiKey, Limits, Payload, RequestHeader, ResponseBody, encode_request};
+use fletch_wire::{
+    ApiKey, Limits, Payload, RequestBody, RequestHeader, ResponseBody, encode_request,
+};
 use tempfile::TempDir;
 
 /// Generous: a test machine may be busy.
@@ -76,7 +79,9 @@ impl Server {
         let addresses = addresses(&mut process, folder.path());
         let address = |name: &str| {
             let text = addresses[name].as_str().unwrap_or("127.0.0.1:1");
-            let text = text.trim_start_matches("http://");
+            let text = text
+                .trim_start_matches("http://")
+                .trim_start_matches("https://");
             // On every address, it says `localhost`.
             let mut found = text.to_socket_addrs().expect("an address");
             found.find(SocketAddr::is_ipv4).expect("an IPv4 address")
@@ -362,6 +367,19 @@ impl Client {
         R::Response::take(self.receive())
     }
 
+    /// Asks and waits, whatever the API.
+    pub fn ask(&mut self, request: &RequestBody, version: i16) -> ResponseBody {
+        let header = RequestHeader::new(request.key(), version, self.next);
+        let frame = request
+            .encode(&header)
+            .expect("a request that can be encoded");
+        self.asked.push_back((self.next, request.key(), version));
+        self.next += 1;
+        self.write(&frame.into_bytes())
+            .expect("a server that reads");
+        self.receive()
+    }
+
     /// Asks and waits, of a server that may be gone.
     pub fn try_call<R: Request>(&mut self, request: &R, version: i16) -> io::Result<R::Response>
     where
@@ -499,6 +517,10 @@ try_from_body! {
     AddOffsetsToTxn AddOffsetsToTxnResponse, AddPartitionsToTxn AddPartitionsToTxnResponse,
     DescribeProducers DescribeProducersResponse,
     DescribeTransactions DescribeTransactionsResponse, EndTxn EndTxnResponse,
+    SaslHandshake SaslHandshakeResponse, SaslAuthenticate SaslAuthenticateResponse,
+    CreateAcls CreateAclsResponse, DescribeAcls DescribeAclsResponse, DeleteAcls DeleteAclsResponse,
+    DescribeUserScramCredentials DescribeUserScramCredentialsResponse,
+    AlterUserScramCredentials AlterUserScramCredentialsResponse,
     ListTransactions ListTransactionsResponse, TxnOffsetCommit TxnOffsetCommitResponse,
 }
 

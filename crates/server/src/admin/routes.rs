@@ -8,14 +8,16 @@ use bytes::Bytes;
 use fletch_table::{TableError, Tables, TopicStatus};
 use http_body_util::Full;
 use hyper::body::Incoming;
-use hyper::header::{ALLOW, CONTENT_TYPE, HeaderValue};
+use hyper::header::{ALLOW, CONTENT_TYPE, HeaderValue, ORIGIN};
 use hyper::{Method, Request, Response, StatusCode};
 use metrics_exporter_prometheus::PrometheusHandle;
 use serde_json::{Value, json};
 use tokio::time::timeout;
 
+use super::users;
 use crate::broker::Broker;
 use crate::dead_letters::{DeadLettersError, Filter, Page, Replayer, as_json};
+use crate::web::{Answer, Caller, unauthorized};
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 /// The content type that Prometheus expects of its text format.
@@ -23,8 +25,9 @@ const PROMETHEUS: HeaderValue =
     HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
 
 const NOTHING_HERE: &str = "there is nothing here; there are GET /metrics, /healthz, /readyz, /topics, \
-                            /dead-letters/{topic} and /dead-letters/{topic}/{offset}, and POST \
-                            /topics/{topic}/flush and /dead-letters/{topic}/replay";
+                            /dead-letters/{topic}, /dead-letters/{topic}/{offset} and /users, POST \
+                            /topics/{topic}/flush and /dead-letters/{topic}/replay, and PUT and \
+                            DELETE /users/{name}";
 
 /// How long a flush is waited for; it goes on all the same.
 const FLUSH_TIMEOUT: Duration = Duration::from_secs(60);
@@ -40,31 +43,60 @@ pub(crate) struct Admin {
     pub(crate) stopping: AtomicBool,
 }
 
-type Answer = Response<Full<Bytes>>;
-
 impl Admin {
-    pub(super) async fn answer(&self, request: &Request<Incoming>) -> Answer {
-        let path: Vec<_> = request.uri().path().split('/').skip(1).collect();
+    pub(super) async fn answer(&self, request: Request<Incoming>, caller: Caller) -> Answer {
+        // A page in somebody's browser is not that somebody: programs don't say where they come from.
+        if *request.method() != Method::GET && request.headers().contains_key(ORIGIN) {
+            return problem(StatusCode::FORBIDDEN, "pages in browsers may not do this");
+        }
+        let uri = request.uri().clone();
+        let path: Vec<_> = uri.path().split('/').skip(1).collect();
+        let is_probe = matches!(path.as_slice(), ["healthz" | "readyz"]);
+        if caller == Caller::Stranger && !is_probe {
+            return unauthorized();
+        }
+        let users = &self.broker.authenticator.users;
         match (request.method(), path.as_slice()) {
             (&Method::GET, ["metrics"]) => self.metrics(),
             (&Method::GET, ["healthz"]) => self.health(),
-            (&Method::GET, ["readyz"]) => self.readiness(),
+            (&Method::GET, ["readyz"]) => self.readiness(caller != Caller::Stranger),
+            (_, ["metrics" | "healthz" | "readyz"]) => wrong_method("GET"),
+            _ if !self.may(&caller) => problem(
+                StatusCode::FORBIDDEN,
+                "the user may not do this: see acl.super_users",
+            ),
             (&Method::GET, ["topics"]) => self.topics(),
             (&Method::POST, ["topics", topic, "flush"]) => self.flush(topic).await,
             (&Method::GET, ["dead-letters", topic]) => {
-                answered(self.dead_letters(topic, request.uri().query()).await)
+                answered(self.dead_letters(topic, uri.query()).await)
             }
             (&Method::POST, ["dead-letters", topic, "replay"]) => {
-                answered(self.replay(topic, request.uri().query()).await)
+                answered(self.replay(topic, uri.query()).await)
             }
             (_, ["dead-letters", _, "replay"]) => wrong_method("POST"),
             (&Method::GET, ["dead-letters", topic, offset]) => {
                 answered(self.dead_letter(topic, offset).await)
             }
+            (&Method::GET, ["users"]) => respond_json(StatusCode::OK, &users::list(users)),
+            (&Method::PUT, ["users", name]) => {
+                told(users::put(users, name, request.into_body()).await)
+            }
+            (&Method::DELETE, ["users", name]) => told(users::remove(users, name).await),
+            (_, ["users"]) => wrong_method("GET"),
+            (_, ["users", _]) => wrong_method("PUT, DELETE"),
             (_, ["dead-letters", ..]) => wrong_method("GET"),
-            (_, ["metrics" | "healthz" | "readyz" | "topics"]) => wrong_method("GET"),
+            (_, ["topics"]) => wrong_method("GET"),
             (_, ["topics", _, "flush"]) => wrong_method("POST"),
             _ => problem(StatusCode::NOT_FOUND, NOTHING_HERE),
+        }
+    }
+
+    /// Whether somebody may look at what is told to operators, and change things.
+    fn may(&self, caller: &Caller) -> bool {
+        match caller {
+            Caller::Anyone => true,
+            Caller::Stranger => false,
+            Caller::User(principal) => self.broker.acls.is_super_user(principal),
         }
     }
 
@@ -85,7 +117,7 @@ impl Admin {
     }
 
     /// Whether clients should be sent here, and what is behind.
-    fn readiness(&self) -> Answer {
+    fn readiness(&self, in_full: bool) -> Answer {
         let stopping = self.stopping.load(Ordering::Relaxed);
         let failure = self
             .broker
@@ -98,6 +130,17 @@ impl Admin {
         } else {
             StatusCode::SERVICE_UNAVAILABLE
         };
+        let short = if ready {
+            "ready"
+        } else if stopping {
+            "stopping"
+        } else {
+            "failed"
+        };
+        // Who isn't known isn't told the names of topics.
+        if !in_full {
+            return respond_json(status, &json!({"status": short}));
+        }
         let tables = self.tables.as_ref().map(Tables::status).unwrap_or_default();
         let troubled = tables
             .iter()
@@ -106,7 +149,7 @@ impl Admin {
             .iter()
             .filter_map(|table| Some((&table.topic, table.registry.as_ref()?)));
         let body = json!({
-            "status": if ready { "ready" } else if stopping { "stopping" } else { "failed" },
+            "status": short,
             "log": failure.unwrap_or_else(|| "ok".to_owned()),
             "topics": self.broker.store.topics().len(),
             // A table that is behind doesn't keep clients away: its records are in the log.
@@ -209,6 +252,13 @@ impl Admin {
             .await
             .map_err(|error| DeadLettersError::Log(error.to_string()))??;
         serde_json::to_value(told).map_err(|error| DeadLettersError::Log(error.to_string()))
+    }
+}
+
+fn told(told: users::Told) -> Answer {
+    match told {
+        Ok(body) => respond_json(StatusCode::OK, &body),
+        Err((status, words)) => problem(status, &words),
     }
 }
 

@@ -24,6 +24,12 @@ impl Principal {
     pub(crate) fn anonymous() -> Self {
         Self::user(ANONYMOUS)
     }
+
+    /// A principal as ACLs and `acl.super_users` write it. The type's case doesn't matter, the name's does.
+    pub(crate) fn parse(text: &str) -> Option<Self> {
+        let (kind, name) = text.split_once(':')?;
+        (kind.eq_ignore_ascii_case(USER) && !name.is_empty()).then(|| Self::user(name))
+    }
 }
 
 impl fmt::Display for Principal {
@@ -41,5 +47,9 @@ mod tests {
         let anna = Principal::user("CN=anna,O=x:y");
         assert_eq!(anna.to_string(), "User:CN=anna,O=x:y");
         assert_eq!(Principal::anonymous().to_string(), "User:ANONYMOUS");
+        assert_eq!(Principal::parse(&anna.to_string()), Some(anna));
+        for text in ["", "anna", "Group:anna", "User:", ":anna"] {
+            assert_eq!(Principal::parse(text), None, "{text}");
+        }
     }
 }

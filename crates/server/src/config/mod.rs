@@ -9,9 +9,12 @@ mod key;
 mod listeners;
 mod values;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
+use zeroize::Zeroizing;
+
+use crate::auth::Principal;
 
 pub use environment::{EnvironmentValues, is_service_link_value, read_environment};
 pub use key::{Key, Kind};
@@ -71,6 +74,9 @@ macro_rules! sections {
     };
 }
 
+/// A longer secret is a mistake.
+const SECRET_BYTES_MAX: usize = 64 << 10;
+
 const KIB: u64 = 1 << 10;
 const MIB: u64 = 1 << 20;
 const GIB: u64 = 1 << 30;
@@ -120,6 +126,8 @@ sections! {
         fetch_session_partitions_max: u64 = 200_000, Kind::integer(0, 100_000_000, "partitions");
         /// The largest record batch accepted, where a topic sets no `max.message.bytes` of its own.
         batch_bytes_max: u64 = 1_048_588, Kind::integer(KIB, GIB, "bytes");
+        /// Records of one batch. (Producers cut what is refused for it into smaller batches.)
+        batch_records_max: u64 = 1_000_000, Kind::integer(1, 2 * GIB - 1, "records");
         /// The largest size a record batch may decompress to.
         decompressed_bytes_max: u64 = 128 * MIB, Kind::integer(KIB, 2 * GIB - 1, "bytes");
         /// How many bytes one compressed byte may stand for, in a batch that decompresses to more
@@ -188,6 +196,65 @@ sections! {
         reload_interval_ms: u64 = 10_000, Kind::integer(10, DAY_MS, "milliseconds");
     }
 
+    /// Logins on SASL listeners.
+    sasl: SaslConfig {
+        /// The mechanisms taken, comma-separated. OAUTHBEARER is taken only if it is configured below.
+        mechanisms: String = "SCRAM-SHA-256,SCRAM-SHA-512,PLAIN,OAUTHBEARER".to_owned(), Kind::Text;
+        /// Whether PLAIN is taken on listeners that aren't encrypted: whoever sees the network sees the
+        /// passwords then.
+        plain_unencrypted: bool = false, Kind::Switch;
+        /// A file with users, one `name:password` a line, beside those that are made while it runs.
+        users_path: Option<PathBuf> = None, Kind::Path;
+        /// A user that exists from the start and may do everything.
+        admin_username: Option<String> = None, Kind::Text;
+        /// The password of that user.
+        admin_password: Option<Secret> = None, Kind::Secret;
+        /// A file with the password of that user, instead.
+        admin_password_path: Option<PathBuf> = None, Kind::Path;
+        /// Users that may exist, those of the configuration aside.
+        users_max: u64 = 10_000, Kind::integer(0, 1_000_000, "users");
+        /// How long a failed login waits for its answer.
+        failure_delay_ms: u64 = 500, Kind::integer(0, 60_000, "milliseconds");
+        /// The largest request that is read before the login.
+        request_bytes_max: u64 = 64 * KIB, Kind::integer(KIB, MIB, "bytes");
+        /// How long a login holds, after which a client has to log in again on its connection; 0 for as
+        /// long as the connection does. A token's own end counts in any case.
+        session_ms_max: u64 = 0, Kind::integer(0, 365 * DAY_MS, "milliseconds");
+        /// A file with the keys (a JSON Web Key Set) that OAUTHBEARER's tokens are signed with.
+        oauthbearer_jwks_path: Option<PathBuf> = None, Kind::Path;
+        /// The URL of those keys, instead.
+        oauthbearer_jwks_url: Option<String> = None, Kind::Urls;
+        /// A PEM file with the certificate authorities to trust for that URL, besides the system's.
+        oauthbearer_ca_path: Option<PathBuf> = None, Kind::Path;
+        /// How often the keys are read again. (Also when a token names a key that isn't known.)
+        oauthbearer_jwks_refresh_ms: u64 = 3_600_000, Kind::integer(10, DAY_MS, "milliseconds");
+        /// Who must have issued a token (`iss`). Unset: anybody whose keys those are.
+        oauthbearer_issuer: Option<String> = None, Kind::Text;
+        /// For whom a token must be (`aud`). Unset: for anybody.
+        oauthbearer_audience: Option<String> = None, Kind::Text;
+        /// Scopes that a token must have (`scope` or `scp`), comma-separated.
+        oauthbearer_scopes: Option<String> = None, Kind::Text;
+        /// The claim that has the user's name.
+        oauthbearer_user_claim: String = "sub".to_owned(), Kind::Text;
+        /// How far the clock of who issues tokens may be from ours.
+        oauthbearer_clock_skew_ms: u64 = 30_000, Kind::integer(0, 600_000, "milliseconds");
+        /// Whether tokens are taken that nobody has signed: for trials, since anybody can make one.
+        oauthbearer_unsecured: bool = false, Kind::Switch;
+    }
+
+    /// Who may do what.
+    acl: AclConfig {
+        /// Users who may do everything, as `User:name`, semicolon-separated. (`sasl.admin_username` is one.)
+        super_users: Option<String> = None, Kind::Text;
+        /// Whether access control entries count. `auto`: as soon as there is one, or a listener that tells
+        /// clients apart (SASL, or SSL with certificates of clients). Then what isn't allowed is denied.
+        enforced: String = "auto".to_owned(), Kind::Choice(&["auto", "always", "never"]);
+        /// Whether what no entry is about is allowed.
+        allowed_if_none: bool = false, Kind::Switch;
+        /// Access control entries that there may be.
+        entries_max: u64 = 10_000, Kind::integer(1, 1_000_000, "entries");
+    }
+
     /// The schema registry: the embedded one, or an outside one.
     registry: RegistryConfig {
         /// Whether the embedded registry is served.
@@ -196,6 +263,11 @@ sections! {
         port: u16 = 8081, Kind::Port;
         /// The address the embedded registry listens on.
         bind_address: BindAddress = BindAddress::Localhost, Kind::BindAddress;
+        /// Whether the embedded registry is served over TLS, with the certificate of `tls`.
+        tls: bool = false, Kind::Switch;
+        /// Who may use the embedded registry: whoever reaches it (`none`), or any user that could log in
+        /// to Kafka, by HTTP basic authentication (`basic`).
+        authentication: String = "none".to_owned(), Kind::Choice(&["none", "basic"]);
         /// An outside registry's URL (several: comma-separated) to look schemas up in, instead of
         /// the embedded one, which is then not served.
         url: Option<String> = None, Kind::Urls;
@@ -203,8 +275,12 @@ sections! {
         username: Option<String> = None, Kind::Text;
         /// The password for the outside registry.
         password: Option<Secret> = None, Kind::Secret;
+        /// A file with that password, instead.
+        password_path: Option<PathBuf> = None, Kind::Path;
         /// The bearer token for the outside registry, instead of user name and password.
         token: Option<Secret> = None, Kind::Secret;
+        /// A file with that token, instead.
+        token_path: Option<PathBuf> = None, Kind::Path;
         /// A PEM file with the certificate authorities to trust for `https` URLs, besides the
         /// system's.
         ca_path: Option<PathBuf> = None, Kind::Path;
@@ -216,6 +292,11 @@ sections! {
         port: u16 = 9090, Kind::Port;
         /// The address the admin listener is on.
         bind_address: BindAddress = BindAddress::Localhost, Kind::BindAddress;
+        /// Whether the admin listener is served over TLS, with the certificate of `tls`.
+        tls: bool = false, Kind::Switch;
+        /// Who may use the admin listener: whoever reaches it (`none`), or, by HTTP basic authentication
+        /// (`basic`), super users all of it and other users the metrics. Health is told to everybody.
+        authentication: String = "none".to_owned(), Kind::Choice(&["none", "basic"]);
     }
 
     /// The commit log.
@@ -280,6 +361,25 @@ impl Config {
 
     /// The configuration with what follows from other keys filled in, or what contradicts itself.
     pub fn resolved(mut self) -> Result<Self, String> {
+        let sasl = &mut self.sasl;
+        read_secret(
+            "sasl.admin_password",
+            &mut sasl.admin_password,
+            sasl.admin_password_path.as_deref(),
+        )?;
+        let registry = &mut self.registry;
+        read_secret(
+            "registry.password",
+            &mut registry.password,
+            registry.password_path.as_deref(),
+        )?;
+        read_secret(
+            "registry.token",
+            &mut registry.token,
+            registry.token_path.as_deref(),
+        )?;
+        check_sasl(&self.sasl)?;
+        self.acl.super_users()?;
         let registry = &self.registry;
         if registry.token.is_some() && (registry.username.is_some() || registry.password.is_some())
         {
@@ -317,6 +417,86 @@ impl Config {
     }
 }
 
+impl AclConfig {
+    /// The super users that are named.
+    pub(crate) fn super_users(&self) -> Result<Vec<Principal>, String> {
+        let named = self.super_users.as_deref().unwrap_or_default();
+        let named = named
+            .split(';')
+            .map(str::trim)
+            .filter(|text| !text.is_empty());
+        let principal = |text: &str| {
+            Principal::parse(text)
+                .ok_or_else(|| format!("acl.super_users: {text:?} is not User:name"))
+        };
+        named.map(principal).collect()
+    }
+}
+
+impl Config {
+    /// Whether any listener tells its clients apart.
+    pub(crate) fn identifies_clients(&self) -> bool {
+        let listeners = self.kafka.listeners.iter().flat_map(|all| &all.0);
+        let with_certificates = self.tls.client_auth != "none";
+        listeners
+            .into_iter()
+            .any(|listener| match listener.protocol {
+                SecurityProtocol::SaslPlaintext | SecurityProtocol::SaslSsl => true,
+                SecurityProtocol::Ssl => with_certificates,
+                SecurityProtocol::Plaintext => false,
+            })
+    }
+}
+
+/// A secret that is in a file of its own, if it is.
+fn read_secret(key: &str, secret: &mut Option<Secret>, path: Option<&Path>) -> Result<(), String> {
+    let Some(path) = path else { return Ok(()) };
+    let text = std::fs::read_to_string(path)
+        .map(Zeroizing::new)
+        .map_err(|error| format!("{key}_path = {}: {error}", path.display()))?;
+    // An editor ends the line.
+    let text = text.trim_end_matches(['\r', '\n']);
+    if text.is_empty() || text.len() > SECRET_BYTES_MAX {
+        return Err(format!(
+            "{key}_path = {}: it has {} bytes; a secret has 1 to {SECRET_BYTES_MAX}",
+            path.display(),
+            text.len()
+        ));
+    }
+    let read = Secret::new(text);
+    // A configuration may be resolved more than once.
+    if secret.as_ref().is_some_and(|given| *given != read) {
+        return Err(format!("{key} and {key}_path are set: one of the two"));
+    }
+    *secret = Some(read);
+    Ok(())
+}
+
+/// What contradicts itself in the logins.
+fn check_sasl(sasl: &SaslConfig) -> Result<(), String> {
+    crate::auth::sasl::named(&sasl.mechanisms)
+        .map_err(|problem| format!("sasl.mechanisms: {problem}"))?;
+    if sasl.admin_username.is_some() != sasl.admin_password.is_some() {
+        return Err(
+            "sasl.admin_username and sasl.admin_password (or sasl.admin_password_path) go together"
+                .into(),
+        );
+    }
+    let keys = [
+        sasl.oauthbearer_jwks_path.is_some(),
+        sasl.oauthbearer_jwks_url.is_some(),
+        sasl.oauthbearer_unsecured,
+    ];
+    if keys.into_iter().filter(|set| *set).count() > 1 {
+        return Err(
+            "sasl.oauthbearer_jwks_path, sasl.oauthbearer_jwks_url and sasl.oauthbearer_unsecured: \
+             one of the three"
+                .into(),
+        );
+    }
+    Ok(())
+}
+
 /// What contradicts itself in the Kafka listeners and their TLS.
 fn check_listeners(config: &Config) -> Result<(), String> {
     let (kafka, tls) = (&config.kafka, &config.tls);
@@ -348,14 +528,6 @@ fn check_listeners(config: &Config) -> Result<(), String> {
     if tls.certificate_path.is_some() != tls.key_path.is_some() {
         return Err("tls.certificate_path and tls.key_path go together".into());
     }
-    if let Some(listener) = listeners
-        .iter()
-        .find(|listener| listener.protocol.is_sasl())
-    {
-        return Err(format!(
-            "the listener {listener} asks for a login, and there are none yet"
-        ));
-    }
     let encrypted = listeners
         .iter()
         .find(|listener| listener.protocol.is_encrypted());
@@ -363,6 +535,13 @@ fn check_listeners(config: &Config) -> Result<(), String> {
         return Err(format!(
             "the listener {listener} needs tls.certificate_path and tls.key_path"
         ));
+    }
+    for (section, asked) in [("registry", config.registry.tls), ("http", config.http.tls)] {
+        if asked && tls.certificate_path.is_none() {
+            return Err(format!(
+                "{section}.tls needs tls.certificate_path and tls.key_path"
+            ));
+        }
     }
     if tls.client_auth != "none" && tls.client_ca_path.is_none() {
         return Err(format!(

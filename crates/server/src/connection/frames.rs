@@ -85,6 +85,11 @@ impl Frames {
         }
     }
 
+    /// Takes frames up to another limit from here on.
+    pub(crate) fn allow(&mut self, bytes_max: usize) {
+        self.bytes_max = bytes_max;
+    }
+
     /// The next frame that is complete, without its length.
     pub(crate) fn pop(&mut self) -> Option<Bytes> {
         self.complete.pop_front()

@@ -8,6 +8,7 @@
 //! in turn.
 
 pub(crate) mod frames;
+mod login;
 pub(crate) mod memory;
 mod outbox;
 mod progress;
@@ -22,22 +23,26 @@ use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use fletch_wire::{
-    ApiKey, Error as WireError, Frame, RequestBody, RequestHeader, ResponseHeader, decode_request,
+    ApiKey, Error as WireError, Frame, RequestBody, RequestHeader, ResponseHeader, Str,
+    decode_request,
 };
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::mpsc::{self, error::TryRecvError};
-use tokio::time::{sleep, timeout};
+use tokio::time::{sleep, timeout, timeout_at};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
 
 use crate::auth::Principal;
+use crate::auth::sasl::{Failure, Grant};
+use crate::authorize;
 use crate::broker::Broker;
 use crate::dispatch;
 use crate::handlers::{Context, produce};
 use crate::kafka::{GOODBYE_TIMEOUT, ListenerInfo};
 use crate::tls::HandshakeError;
 use frames::{FrameError, Frames};
+use login::Session;
 use memory::Reserved;
 use outbox::Outbox;
 use progress::Progress;
@@ -63,6 +68,34 @@ pub(crate) enum Closed {
     /// The handshake or the login took too long.
     #[error("the client was not authenticated within kafka.authentication_timeout_ms")]
     SlowAuthentication,
+    /// Something was asked before the login.
+    #[error("something was asked before the login")]
+    Unauthenticated,
+    /// A message of a login came where another belongs.
+    #[error("a message of a login came out of turn")]
+    OutOfTurn,
+    /// A login in larger frames than it takes.
+    #[error(
+        "the client announced a frame of {bytes} bytes before its login, the limit is {bytes_max} (sasl.request_bytes_max)"
+    )]
+    LargeLogin {
+        /// The announced length.
+        bytes: i32,
+        /// The limit.
+        bytes_max: usize,
+    },
+    /// The listener doesn't take the mechanism.
+    #[error("the listener doesn't take the mechanism {0:?}")]
+    UnsupportedMechanism(Str),
+    /// The login failed; it is logged where it does.
+    #[error("the login failed: {0}")]
+    Login(#[from] Failure),
+    /// A login again failed.
+    #[error("the login failed")]
+    LoginAgain,
+    /// The session has ended, and the client hasn't logged in again.
+    #[error("the client's session has ended, and it didn't log in again")]
+    SessionEnded,
     /// A request took longer to arrive than `kafka.request_timeout_ms`.
     #[error("a request did not arrive in full within kafka.request_timeout_ms")]
     SlowRequest,
@@ -99,6 +132,12 @@ impl Closed {
             Self::Stopping => "stopping",
             Self::Handshake(_) => "handshake_failed",
             Self::SlowAuthentication => "slow_authentication",
+            Self::Unauthenticated => "unauthenticated",
+            Self::OutOfTurn | Self::LargeLogin { .. } | Self::UnsupportedMechanism(_) => {
+                "malformed_login"
+            }
+            Self::Login(_) | Self::LoginAgain => "failed_login",
+            Self::SessionEnded => "session_ended",
             Self::SlowRequest => "slow_request",
             Self::Frame(FrameError::Length { .. }) => "frame_length",
             Self::Frame(FrameError::Truncated { .. }) => "truncated",
@@ -119,6 +158,8 @@ impl Closed {
             Self::ByClient
                 | Self::Idle
                 | Self::Stopping
+                | Self::Login(_)
+                | Self::LoginAgain
                 | Self::Frame(FrameError::Io(_) | FrameError::Truncated { .. })
         ) && !matches!(self, Self::Write(error) if error.kind() != io::ErrorKind::TimedOut)
     }
@@ -186,64 +227,101 @@ type Spent = Box<dyn Any + Send>;
 
 impl Arriving<'_> {
     async fn serve(self, mut socket: TcpStream) -> (Closed, Spent) {
+        let patience = Duration::from_millis(self.broker.config.kafka.authentication_timeout_ms);
+        let deadline = tokio::time::Instant::now() + patience;
         let Some(tls) = &self.listener.tls else {
+            let (grant, frames) = match self.enter(&mut socket, deadline, None).await {
+                Ok(entered) => entered,
+                Err(closed) => return (closed, Box::new(socket)),
+            };
             let (mut reader, mut writer) = socket.split();
-            let connection = self.connection(Principal::anonymous());
-            let closed = connection.run(&mut reader, &mut writer).await;
+            let connection = self.connection(grant);
+            let closed = connection.run(&mut reader, &mut writer, frames).await;
             return (closed, Box::new(socket));
         };
-        let patience = Duration::from_millis(self.broker.config.kafka.authentication_timeout_ms);
-        let shaking = timeout(patience, self.listener.shake_hands(tls, socket));
         let shaken = tokio::select! {
-            shaken = shaking => shaken,
+            shaken = timeout_at(deadline, self.listener.shake_hands(tls, socket)) => shaken,
             () = self.closing.cancelled() => return (Closed::Stopping, Box::new(())),
         };
-        let (stream, principal) = match shaken {
+        let (mut stream, principal) = match shaken {
             Ok(Ok(shaken)) => shaken,
             Ok(Err(error)) => return (error.into(), Box::new(())),
             Err(_) => return (Closed::SlowAuthentication, Box::new(())),
         };
-        // Both halves are one task: the lock between them is never waited for.
-        let (mut reader, mut writer) = tokio::io::split(stream);
-        let closed = self
-            .connection(principal)
-            .run(&mut reader, &mut writer)
-            .await;
+        let closed = match self.enter(&mut stream, deadline, Some(principal)).await {
+            Err(closed) => closed,
+            Ok((grant, frames)) => {
+                // Both halves are one task: the lock between them is never waited for.
+                let (mut reader, mut writer) = tokio::io::split(&mut stream);
+                let connection = self.connection(grant);
+                connection.run(&mut reader, &mut writer, frames).await
+            }
+        };
         // Says that nothing more comes, so that the client can tell an end from a cut.
-        _ = timeout(GOODBYE_TIMEOUT, writer.shutdown()).await;
-        (closed, Box::new((reader, writer)))
+        _ = timeout(GOODBYE_TIMEOUT, stream.shutdown()).await;
+        (closed, Box::new(stream))
     }
 
-    fn connection(&self, principal: Principal) -> Connection<'_> {
+    /// Has the client log in, where it has to; who it is, and what it has sent since.
+    async fn enter(
+        &self,
+        stream: &mut (impl AsyncRead + AsyncWrite + Unpin),
+        deadline: tokio::time::Instant,
+        certified: Option<Principal>,
+    ) -> Result<(Grant, Frames), Closed> {
+        let config = &self.broker.config;
+        let bytes = |bytes: u64| usize::try_from(bytes).unwrap_or(usize::MAX);
+        let request_bytes_max = bytes(config.kafka.request_bytes_max);
+        if !self.listener.protocol.is_sasl() {
+            let grant = Grant {
+                principal: certified.unwrap_or_else(Principal::anonymous),
+                lifetime: None,
+            };
+            return Ok((grant, Frames::new(request_bytes_max)));
+        }
+        let mut frames = Frames::new(bytes(config.sasl.request_bytes_max).min(request_bytes_max));
+        let entered = tokio::select! {
+            entered = timeout_at(deadline, self.log_in(stream, &mut frames)) => entered,
+            () = self.closing.cancelled() => return Err(Closed::Stopping),
+        };
+        let grant = entered.map_err(|_| Closed::SlowAuthentication)??;
+        frames.allow(request_bytes_max);
+        Ok((grant, frames))
+    }
+
+    fn connection(&self, grant: Grant) -> Connection<'_> {
         Connection {
+            arrived: self,
             broker: self.broker,
-            listener: self.listener,
-            local: self.local,
-            peer: self.peer,
-            principal,
+            principal: grant.principal,
+            session: Session::new(grant.lifetime),
             closing: self.closing.clone(),
         }
     }
 }
 
 struct Connection<'a> {
+    arrived: &'a Arriving<'a>,
     broker: &'a Broker,
-    listener: &'a ListenerInfo,
-    local: SocketAddr,
-    peer: SocketAddr,
     /// Who the client is.
     principal: Principal,
+    session: Session,
     /// Cancelled when the server stops, or when this client has closed its side.
     closing: CancellationToken,
 }
 
 impl Connection<'_> {
-    async fn run(&self, reader: impl AsyncRead + Unpin, writer: impl AsyncWrite + Unpin) -> Closed {
+    async fn run(
+        &self,
+        reader: impl AsyncRead + Unpin,
+        writer: impl AsyncWrite + Unpin,
+        frames: Frames,
+    ) -> Closed {
         let in_flight_max =
             usize::try_from(self.broker.config.kafka.requests_in_flight_max).unwrap_or(usize::MAX);
         let (turns, queue) = mpsc::channel(in_flight_max.min(1 << 16));
         let progress = Progress::default();
-        let mut reading = pin!(self.read_requests(reader, turns, &progress));
+        let mut reading = pin!(self.read_requests(reader, frames, turns, &progress));
         let mut writing = pin!(self.write_answers(writer, queue, &progress));
         tokio::select! {
             closed = &mut writing => closed.err().unwrap_or(Closed::ByClient),
@@ -262,12 +340,11 @@ impl Connection<'_> {
     async fn read_requests(
         &self,
         mut socket: impl AsyncRead + Unpin,
+        mut frames: Frames,
         turns: mpsc::Sender<Turn>,
         progress: &Progress,
     ) -> Closed {
         let kafka = &self.broker.config.kafka;
-        let mut frames =
-            Frames::new(usize::try_from(kafka.request_bytes_max).unwrap_or(usize::MAX));
         let mut reserved = Reserved::default();
         let mut stopping = pin!(self.closing.cancelled());
         let idle = Duration::from_millis(kafka.idle_timeout_ms);
@@ -276,45 +353,7 @@ impl Connection<'_> {
         let mut deadline = pin!(sleep(idle));
         let mut was_midway = false;
         loop {
-            if frames.is_midway() {
-                if !was_midway {
-                    deadline
-                        .as_mut()
-                        .reset(tokio::time::Instant::now() + request);
-                }
-                let wanted = frames.room_bytes();
-                // Waiting for memory is back pressure and not the client's fault, but is bounded.
-                let waiting = tokio::time::Instant::now();
-                if timeout(
-                    request,
-                    self.broker.requests_memory.grow(&mut reserved, wanted),
-                )
-                .await
-                .is_err()
-                {
-                    return Closed::SlowRequest;
-                }
-                let until = deadline.deadline() + waiting.elapsed();
-                deadline.as_mut().reset(until);
-            } else {
-                deadline.as_mut().reset(tokio::time::Instant::now() + idle);
-            }
-            was_midway = frames.is_midway();
-            tokio::select! {
-                biased;
-                read = frames.read(&mut socket) => match read {
-                    Ok(0) => return Closed::ByClient,
-                    Ok(read) => self.broker.metrics.request_bytes.increment(read as u64),
-                    Err(error) => return error.into(),
-                },
-                () = &mut stopping => return Closed::Stopping,
-                () = &mut deadline => match () {
-                    () if was_midway => return Closed::SlowRequest,
-                    // Waiting for us is not being silent.
-                    () if progress.is_busy() => continue,
-                    () => return Closed::Idle,
-                },
-            }
+            // What came with the end of a login is here before anything is read.
             while let Some(frame) = frames.pop() {
                 was_midway = false;
                 let mut reserved = std::mem::take(&mut reserved);
@@ -325,6 +364,9 @@ impl Connection<'_> {
                 let (arrived, frame_bytes) = (Instant::now(), frame.len());
                 if let Some(refused) = dispatch::refuse(&frame) {
                     return Closed::Request(refused);
+                }
+                if self.session.refuses(&frame) {
+                    return Closed::SessionEnded;
                 }
                 let (header, work) = match decode_request(frame, &self.broker.limits) {
                     Ok((header, RequestBody::Produce(request))) => {
@@ -366,6 +408,45 @@ impl Connection<'_> {
                 {
                     return Closed::ByClient;
                 }
+            }
+            if frames.is_midway() {
+                if !was_midway {
+                    deadline
+                        .as_mut()
+                        .reset(tokio::time::Instant::now() + request);
+                }
+                let wanted = frames.room_bytes();
+                // Waiting for memory is back pressure and not the client's fault, but is bounded.
+                let waiting = tokio::time::Instant::now();
+                if timeout(
+                    request,
+                    self.broker.requests_memory.grow(&mut reserved, wanted),
+                )
+                .await
+                .is_err()
+                {
+                    return Closed::SlowRequest;
+                }
+                let until = deadline.deadline() + waiting.elapsed();
+                deadline.as_mut().reset(until);
+            } else {
+                deadline.as_mut().reset(tokio::time::Instant::now() + idle);
+            }
+            was_midway = frames.is_midway();
+            tokio::select! {
+                biased;
+                read = frames.read(&mut socket) => match read {
+                    Ok(0) => return Closed::ByClient,
+                    Ok(read) => self.broker.metrics.request_bytes.increment(read as u64),
+                    Err(error) => return error.into(),
+                },
+                () = &mut stopping => return Closed::Stopping,
+                () = &mut deadline => match () {
+                    () if was_midway => return Closed::SlowRequest,
+                    // Waiting for us is not being silent.
+                    () if progress.is_busy() => continue,
+                    () => return Closed::Idle,
+                },
             }
         }
     }
@@ -409,6 +490,10 @@ impl Connection<'_> {
                 outbox.push(frame, reserved);
             }
             progress.request_ends(is_call);
+            if self.session.is_over() {
+                self.flush(&mut outbox, &mut socket, patience).await?;
+                return Err(Closed::LoginAgain);
+            }
             if outbox.bytes() >= GATHER_BYTES_MAX {
                 self.flush(&mut outbox, &mut socket, patience).await?;
             }
@@ -450,7 +535,21 @@ impl Connection<'_> {
                 return failed.map_or(Ok(None), |error| Err(Closed::SilentProduce(error)));
             }
             Work::Produce(in_flight) => in_flight.finish(&context).await.response.into(),
-            Work::Call(request) => dispatch::answer(&context, *request).await,
+            Work::Call(request) => match *request {
+                // Which belong to the connection, and not to what is behind it.
+                RequestBody::SaslHandshake(request) => {
+                    self.session.handshake(self.arrived, &request).await.into()
+                }
+                RequestBody::SaslAuthenticate(request) => {
+                    let (arrived, principal) = (self.arrived, &self.principal);
+                    let session = &self.session;
+                    session
+                        .authenticate(arrived, principal, &request)
+                        .await
+                        .into()
+                }
+                request => authorize::answer(&context, request).await,
+            },
             Work::UnknownApiVersions => {
                 encoded_version = 0;
                 dispatch::unknown_api_versions().into()
@@ -473,9 +572,9 @@ impl Connection<'_> {
     fn context<'a>(&'a self, header: &'a RequestHeader, frame_bytes: usize) -> Context<'a> {
         Context {
             broker: self.broker,
-            listener: self.listener,
-            local: self.local,
-            peer: self.peer,
+            listener: self.arrived.listener,
+            local: self.arrived.local,
+            peer: self.arrived.peer,
             principal: &self.principal,
             header,
             frame_bytes,

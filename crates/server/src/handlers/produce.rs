@@ -14,6 +14,7 @@ use fletch_wire::{Error as WireError, ErrorCode, Payload, Str};
 use tracing::error;
 
 use super::Context;
+use crate::auth::acl::{Operation, ResourceType};
 use crate::broker::now_ms;
 use crate::topic_config::TopicSettings;
 
@@ -81,11 +82,16 @@ impl Refusal {
 
 /// Checks the batches and hands them to the log, waiting while it has no room.
 pub(crate) async fn submit(context: &Context<'_>, request: ProduceRequest) -> InFlight {
-    let refused = refuse_all(&request);
+    let refused = refuse_all(context, &request);
     let transactional_id = request.transactional_id.as_deref();
     let mut topics = Vec::with_capacity(request.topic_data.len());
     for data in request.topic_data {
         let topic = context.broker.topic(&data.name);
+        // Whether or not there is such a topic.
+        let refused = refused.or_else(|| {
+            let may_write = context.may(Operation::Write, ResourceType::Topic, &data.name);
+            (!may_write).then_some(ErrorCode::TOPIC_AUTHORIZATION_FAILED)
+        });
         let mut partitions = Vec::with_capacity(data.partition_data.len());
         for partition in data.partition_data {
             let index = partition.index;
@@ -108,9 +114,12 @@ pub(crate) async fn submit(context: &Context<'_>, request: ProduceRequest) -> In
 }
 
 /// What is wrong with a request as a whole.
-fn refuse_all(request: &ProduceRequest) -> Option<ErrorCode> {
+fn refuse_all(context: &Context<'_>, request: &ProduceRequest) -> Option<ErrorCode> {
+    let may_use_id = |id: &Str| context.may(Operation::Write, ResourceType::TransactionalId, id);
     if !matches!(request.acks, ACKS_NONE | ACKS_LEADER | ACKS_ALL) {
         Some(ErrorCode::INVALID_REQUIRED_ACKS)
+    } else if !request.transactional_id.as_ref().is_none_or(may_use_id) {
+        Some(ErrorCode::TRANSACTIONAL_ID_AUTHORIZATION_FAILED)
     } else {
         None
     }
@@ -196,14 +205,14 @@ fn check(
     admitted
         .into_iter()
         .map(|admitted| {
-            let (batch, size) = check_batch(version, settings, now_ms, &admitted)?;
+            let (batch, size) = check_batch(context, settings, now_ms, &admitted)?;
             Ok((batch, size, admitted.records))
         })
         .collect()
 }
 
 fn check_batch(
-    version: i16,
+    context: &Context<'_>,
     settings: &TopicSettings,
     now_ms: i64,
     admitted: &Admitted,
@@ -216,6 +225,17 @@ fn check_batch(
     if size.bytes > settings.batch_bytes_max {
         return Err(too_large(size.bytes, settings));
     }
+    let records_max = context.broker.config.kafka.batch_records_max;
+    if u64::from(size.records) > records_max {
+        return Err(Refusal::new(
+            ErrorCode::MESSAGE_TOO_LARGE,
+            format!(
+                "The batch has {} records, the limit is {records_max} (kafka.batch_records_max)",
+                size.records
+            ),
+        ));
+    }
+    let version = context.version();
     if version < ZSTD
         && batch
             .attributes
