@@ -148,18 +148,18 @@ impl Schemas {
 
 impl SchemaSource for Schemas {
     fn schema(&self, id: u32) -> BoxFuture<'_, Result<Arc<SchemaText>, SchemaSourceError>> {
-        Box::pin(async move { Ok(text(&*self.by_id(id).await?)) })
+        Box::pin(async move { Ok(text(&self.by_id(id).await?)) })
     }
 
     fn by_guid(&self, guid: Uuid) -> BoxFuture<'_, Result<Arc<SchemaText>, SchemaSourceError>> {
-        Box::pin(async move { Ok(text(&*Schemas::by_guid(self, guid).await?)) })
+        Box::pin(async move { Ok(text(&Schemas::by_guid(self, guid).await?)) })
     }
 
     fn latest<'a>(
         &'a self,
         subject: &'a str,
     ) -> BoxFuture<'a, Result<Arc<SchemaText>, SchemaSourceError>> {
-        Box::pin(async move { Ok(text(&*self.latest_of(subject).await?)) })
+        Box::pin(async move { Ok(text(&self.latest_of(subject).await?)) })
     }
 }
 
