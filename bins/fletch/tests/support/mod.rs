@@ -516,6 +516,7 @@ try_from_body! {
     OffsetFetch OffsetFetchResponse, SyncGroup SyncGroupResponse,
     AddOffsetsToTxn AddOffsetsToTxnResponse, AddPartitionsToTxn AddPartitionsToTxnResponse,
     DescribeProducers DescribeProducersResponse,
+    IncrementalAlterConfigs IncrementalAlterConfigsResponse,
     DescribeTransactions DescribeTransactionsResponse, EndTxn EndTxnResponse,
     SaslHandshake SaslHandshakeResponse, SaslAuthenticate SaslAuthenticateResponse,
     CreateAcls CreateAclsResponse, DescribeAcls DescribeAclsResponse, DeleteAcls DeleteAclsResponse,
