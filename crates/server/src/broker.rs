@@ -16,6 +16,7 @@ use crate::config::Config;
 use crate::connection::memory::Budget;
 use crate::fetch_sessions::FetchSessions;
 use crate::groups::Coordinator;
+use crate::quotas::Quotas;
 use crate::telemetry::Metrics;
 use crate::validation::Validator;
 
@@ -51,6 +52,8 @@ pub(crate) struct Broker {
     pub(crate) fetches_memory: Budget,
     /// What consumers fetch, remembered from one request to the next.
     pub(crate) fetch_sessions: FetchSessions,
+    /// What clients may use.
+    pub(crate) quotas: Quotas,
     /// Held while topics are created and changed, so that the counts that limit them hold, and no
     /// change is made to what another one is changing.
     changing: Mutex<()>,
@@ -116,6 +119,7 @@ impl Broker {
                 config.kafka.fetch_sessions_max,
                 config.kafka.fetch_session_partitions_max,
             ),
+            quotas: Quotas::restore(&store),
             metrics: Metrics::new(),
             config,
             store,

@@ -6,10 +6,10 @@ use fletch_wire::{ApiKey, Error as WireError, ErrorCode, RequestBody, ResponseBo
 
 use crate::connection::memory::Reserved;
 use crate::handlers::{
-    Context, add_offsets_to_txn, add_partitions_to_txn, alter_configs,
+    Context, add_offsets_to_txn, add_partitions_to_txn, alter_client_quotas, alter_configs,
     alter_partition_reassignments, alter_user_scram_credentials, api_versions,
     consumer_group_describe, consumer_group_heartbeat, create_acls, create_partitions,
-    create_topics, delete_acls, delete_groups, delete_records, delete_topics, describe_acls,
+    create_topics, delete_acls, delete_groups, delete_records, delete_topics, describe_acls, describe_client_quotas,
     describe_cluster, describe_configs, describe_groups, describe_log_dirs, describe_producers,
     describe_topic_partitions, describe_transactions, describe_user_scram_credentials,
     elect_leaders, end_txn, fetch, find_coordinator, heartbeat, incremental_alter_configs,
@@ -58,6 +58,8 @@ pub(crate) const SERVED: &[(ApiKey, Versions)] = &[
     (ApiKey::ALTER_PARTITION_REASSIGNMENTS, Versions::parse("0")),
     (ApiKey::LIST_PARTITION_REASSIGNMENTS, Versions::parse("0")),
     (ApiKey::OFFSET_DELETE, Versions::parse("0")),
+    (ApiKey::DESCRIBE_CLIENT_QUOTAS, Versions::parse("0-1")),
+    (ApiKey::ALTER_CLIENT_QUOTAS, Versions::parse("0-1")),
     (
         ApiKey::DESCRIBE_USER_SCRAM_CREDENTIALS,
         Versions::parse("0"),
@@ -98,6 +100,9 @@ pub(crate) async fn serve(context: &Context<'_>, request: RequestBody) -> Answer
         RequestBody::AddPartitionsToTxn(request) => {
             add_partitions_to_txn::handle(context, request).await.into()
         }
+        RequestBody::AlterClientQuotas(request) => {
+            alter_client_quotas::handle(context, request).await.into()
+        }
         RequestBody::AlterConfigs(request) => alter_configs::handle(context, request).await.into(),
         RequestBody::AlterPartitionReassignments(request) => {
             alter_partition_reassignments::handle(context, request).into()
@@ -130,6 +135,9 @@ pub(crate) async fn serve(context: &Context<'_>, request: RequestBody) -> Answer
         }
         RequestBody::DeleteTopics(request) => delete_topics::handle(context, request).await.into(),
         RequestBody::DescribeAcls(request) => describe_acls::handle(context, &request).into(),
+        RequestBody::DescribeClientQuotas(request) => {
+            describe_client_quotas::handle(context, &request).into()
+        }
         RequestBody::DescribeCluster(request) => describe_cluster::handle(context, &request).into(),
         RequestBody::DescribeConfigs(request) => describe_configs::handle(context, request).into(),
         RequestBody::DescribeGroups(request) => {

@@ -25,6 +25,7 @@ mod keeper;
 mod listener;
 mod message_sets;
 pub mod operator;
+mod quotas;
 mod registry;
 mod server;
 mod telemetry;

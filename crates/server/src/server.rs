@@ -449,5 +449,8 @@ async fn keep_house(store: Store) {
         if let Err(error) = store.apply_retention(now_ms()).await {
             warn!(%error, "old records can't be dropped");
         }
+        if let Err(error) = store.compact(now_ms()).await {
+            warn!(%error, "the log can't be compacted");
+        }
     }
 }

@@ -192,6 +192,12 @@ pub const METRICS: &[Metric] = &[
         "Segment files of the log.",
     ),
     metric(
+        "kafka_log_compacted_records",
+        MetricKind::Counter,
+        &[],
+        "Records, and markers of transactions, that compaction has taken out of the log.",
+    ),
+    metric(
         "kafka_log_tail_bytes",
         MetricKind::Gauge,
         &[],

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use fletch_store::Topic;
 use fletch_table::settings;
+use fletch_wire::records::Compression;
 
 use crate::config::Config;
 use crate::validation::{self, Validation};
@@ -56,6 +57,9 @@ const TIMESTAMP_BEFORE: &str = "message.timestamp.before.max.ms";
 const TIMESTAMP_AFTER: &str = "message.timestamp.after.max.ms";
 const IN_SYNC_REPLICAS: &str = "min.insync.replicas";
 const LOG_APPEND_TIME: &str = "LogAppendTime";
+const COMPRESSION_TYPE: &str = "compression.type";
+/// Kafka's name of no codec, in this config alone.
+const UNCOMPRESSED: &str = "uncompressed";
 /// An hour: as Kafka since 4.0, so that a clock gone wrong is noticed.
 const TIMESTAMP_AFTER_MS_DEFAULT: i64 = 3_600_000;
 
@@ -74,10 +78,12 @@ macro_rules! topic_configs {
 }
 
 topic_configs! {
-    "cleanup.policy" "log.cleanup.policy" List "delete" Allowed::OneOf(&["delete"]),
-        "What happens to old records. Compaction is not offered.";
-    "compression.type" "compression.type" String "producer" Allowed::OneOf(&["producer"]),
-        "Batches are kept as their producer compressed them.";
+    "cleanup.policy" "log.cleanup.policy" List "delete"
+        Allowed::OneOf(&["delete", "compact", "compact,delete", "delete,compact"]),
+        "What happens to old records: they are deleted by age or size, or but for the latest of each key, or both.";
+    "compression.type" "compression.type" String "producer"
+        Allowed::OneOf(&["producer", UNCOMPRESSED, "gzip", "snappy", "lz4", "zstd"]),
+        "How batches are compressed that are kept: as their producer did it, or by a codec, whatever he did.";
     "confluent.key.schema.validation" "confluent.key.schema.validation" Boolean "false" Allowed::Switch,
         "Whether a record is refused whose key wasn't written with a schema of the topic's subject for keys.";
     "confluent.key.subject.name.strategy" "confluent.key.subject.name.strategy" String
@@ -89,7 +95,7 @@ topic_configs! {
         "io.confluent.kafka.serializers.subject.TopicNameStrategy" Allowed::OneOf(validation::STRATEGIES),
         "How the subject of a value is called that confluent.value.schema.validation looks for.";
     "delete.retention.ms" "log.cleaner.delete.retention.ms" Long "86400000" Allowed::From(0),
-        "Without effect: there is no compaction.";
+        "How long a tombstone stays after it was compacted, in milliseconds.";
     "file.delete.delay.ms" "log.segment.delete.delay.ms" Long "60000" Allowed::From(0),
         "Without effect: topics share the segments of one log.";
     "fletch.evolution" "fletch.evolution" String "strict" Allowed::OneOf(settings::EVOLUTIONS),
@@ -121,7 +127,7 @@ topic_configs! {
     "index.interval.bytes" "log.index.interval.bytes" Int "4096" Allowed::From(0),
         "Without effect: topics share the segments of one log.";
     "max.compaction.lag.ms" "log.cleaner.max.compaction.lag.ms" Long "9223372036854775807" Allowed::From(1),
-        "Without effect: there is no compaction.";
+        "How old a record may become before it is compacted, in milliseconds.";
     "max.message.bytes" "message.max.bytes" Int "1048588" Allowed::From(0),
         "The largest record batch, compressed, in bytes.";
     "message.timestamp.after.max.ms" "log.message.timestamp.after.max.ms" Long "3600000" Allowed::From(0),
@@ -132,9 +138,9 @@ topic_configs! {
         Allowed::OneOf(&["CreateTime", LOG_APPEND_TIME]),
         "Whose time a record's timestamp is: the producer's, or the broker's at the append.";
     "min.cleanable.dirty.ratio" "log.cleaner.min.cleanable.ratio" Double "0.5" Allowed::Ratio,
-        "Without effect: there is no compaction.";
+        "The part of a partition, by size, that must be new before it is compacted.";
     "min.compaction.lag.ms" "log.cleaner.min.compaction.lag.ms" Long "0" Allowed::From(0),
-        "Without effect: there is no compaction.";
+        "How old a record must be to be compacted, in milliseconds.";
     "min.insync.replicas" "min.insync.replicas" Int "1" Allowed::From(1),
         "Replicas that must have a batch before acks=all is answered. There is one: with more, such a batch is refused.";
     "preallocate" "log.preallocate" Boolean "false" Allowed::Switch,
@@ -150,7 +156,7 @@ topic_configs! {
     "segment.jitter.ms" "log.roll.jitter.ms" Long "0" Allowed::From(0),
         "Without effect: topics share the segments of one log.";
     "segment.ms" "log.roll.ms" Long "604800000" Allowed::From(1),
-        "Without effect: topics share the segments of one log.";
+        "In a compacted topic, how old a record may become before the log goes on in a new segment. Else without effect.";
     "unclean.leader.election.enable" "unclean.leader.election.enable" Boolean "false" Allowed::Switch,
         "Without effect: there is one replica.";
 }
@@ -242,6 +248,10 @@ pub(crate) struct TopicSettings {
     pub(crate) refuses_invalid: bool,
     /// What has to be written with registered schemas.
     pub(crate) validation: Validation,
+    /// Whether every record needs a key, because the topic is compacted.
+    pub(crate) needs_keys: bool,
+    /// The codec that batches are kept in; none if it is their producer's.
+    pub(crate) compression: Option<Compression>,
 }
 
 impl TopicSettings {
@@ -271,7 +281,22 @@ impl TopicSettings {
                 .get(settings::ON_INVALID)
                 .is_some_and(|value| value == "reject"),
             validation: Validation::of(&topic.configs),
+            needs_keys: topic.is_compacted(),
+            compression: topic
+                .configs
+                .get(COMPRESSION_TYPE)
+                .and_then(|name| codec(name)),
         }
+    }
+}
+
+/// The codec that a `compression.type` names, if it names one.
+fn codec(name: &str) -> Option<Compression> {
+    match name {
+        UNCOMPRESSED => Some(Compression::None),
+        name => Compression::ALL
+            .into_iter()
+            .find(|codec| *codec != Compression::None && codec.name() == name),
     }
 }
 
@@ -296,6 +321,24 @@ mod tests {
     }
 
     #[test]
+    fn codecs_are_named_as_kafka_names_them() {
+        let names = [
+            "producer",
+            "uncompressed",
+            "gzip",
+            "snappy",
+            "lz4",
+            "zstd",
+            "none",
+        ];
+        let numbers = names.map(|name| codec(name).map(|codec| codec as u8));
+        assert_eq!(
+            numbers,
+            [None, Some(0), Some(1), Some(2), Some(3), Some(4), None]
+        );
+    }
+
+    #[test]
     fn values_are_checked_as_kafka_checks_them() {
         for (name, value, good) in [
             ("retention.ms", Some("-1"), true),
@@ -303,7 +346,11 @@ mod tests {
             ("retention.ms", Some("week"), false),
             ("retention.ms", None, false),
             ("max.message.bytes", Some("2147483648"), false),
-            ("cleanup.policy", Some("compact"), false),
+            ("cleanup.policy", Some("compact"), true),
+            ("cleanup.policy", Some("compact,delete"), true),
+            ("cleanup.policy", Some("shrink"), false),
+            ("compression.type", Some("zstd"), true),
+            ("compression.type", Some("none"), false),
             ("message.timestamp.type", Some("LogAppendTime"), true),
             ("message.timestamp.type", Some("logappendtime"), false),
             ("min.cleanable.dirty.ratio", Some("0.25"), true),

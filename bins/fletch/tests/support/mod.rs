@@ -523,6 +523,8 @@ try_from_body! {
     DescribeUserScramCredentials DescribeUserScramCredentialsResponse,
     AlterUserScramCredentials AlterUserScramCredentialsResponse,
     ListTransactions ListTransactionsResponse, TxnOffsetCommit TxnOffsetCommitResponse,
+    AlterClientQuotas AlterClientQuotasResponse,
+    DescribeClientQuotas DescribeClientQuotasResponse,
 }
 
 /// A request for partition 0 of a topic.

@@ -32,6 +32,13 @@ impl Principal {
     }
 }
 
+impl Principal {
+    /// The name alone, as quotas have it.
+    pub(crate) fn name(&self) -> &str {
+        &self.name
+    }
+}
+
 impl fmt::Display for Principal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{USER}:{}", self.name)

@@ -23,7 +23,8 @@ use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use fletch_wire::{
-    ApiKey, Error as WireError, Frame, RequestBody, RequestHeader, ResponseHeader, Str,
+    ApiKey, Error as WireError, Frame, RequestBody, RequestHeader, ResponseBody, ResponseHeader,
+    Str,
     decode_request,
 };
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
@@ -40,6 +41,7 @@ use crate::broker::Broker;
 use crate::dispatch;
 use crate::handlers::{Context, produce};
 use crate::kafka::{GOODBYE_TIMEOUT, ListenerInfo};
+use crate::quotas;
 use crate::tls::HandshakeError;
 use frames::{FrameError, Frames};
 use login::Session;
@@ -182,6 +184,14 @@ enum Work {
     Call(Box<RequestBody>),
     /// ApiVersions in a version that isn't known, which has an answer all the same (KIP-511).
     UnknownApiVersions,
+}
+
+/// What became of a request.
+struct Answered {
+    /// The answer and its memory; none to a Produce without acks.
+    frame: Option<(Frame, Reserved)>,
+    /// For how long the client isn't listened to after it.
+    throttle: Duration,
 }
 
 /// Serves a connection until it ends.
@@ -361,6 +371,11 @@ impl Connection<'_> {
                     .requests_memory
                     .grow(&mut reserved, frame.len())
                     .await;
+                // Whoever uses more than its quota is answered, and then not listened to (KIP-219).
+                tokio::select! {
+                    () = progress.unmuted() => {}
+                    () = &mut stopping => return Closed::Stopping,
+                }
                 let (arrived, frame_bytes) = (Instant::now(), frame.len());
                 if let Some(refused) = dispatch::refuse(&frame) {
                     return Closed::Request(refused);
@@ -486,8 +501,12 @@ impl Connection<'_> {
                     answer.await
                 }
             };
-            if let Some((frame, reserved)) = answered? {
+            let Answered { frame, throttle } = answered?;
+            if let Some((frame, reserved)) = frame {
                 outbox.push(frame, reserved);
+            }
+            if !throttle.is_zero() {
+                progress.mute(throttle);
             }
             progress.request_ends(is_call);
             if self.session.is_over() {
@@ -516,8 +535,8 @@ impl Connection<'_> {
         Ok(())
     }
 
-    /// The answer to a request, encoded; none to a Produce without acks.
-    async fn answer(&self, turn: Turn) -> Result<Option<(Frame, Reserved)>, Closed> {
+    /// The answer to a request, encoded.
+    async fn answer(&self, turn: Turn) -> Result<Answered, Closed> {
         let Turn {
             header,
             frame_bytes,
@@ -528,11 +547,18 @@ impl Connection<'_> {
         let (api, version) = (header.api_key, header.api_version);
         let context = self.context(&header, frame_bytes);
         let mut encoded_version = version;
+        let mut busy = Duration::ZERO;
         let mut answer = match work {
             Work::Produce(in_flight) if in_flight.is_silent() => {
                 let failed = in_flight.finish(&context).await.first_error;
                 self.broker.metrics.answered(api, arrived);
-                return failed.map_or(Ok(None), |error| Err(Closed::SilentProduce(error)));
+                return match failed {
+                    Some(error) => Err(Closed::SilentProduce(error)),
+                    None => Ok(Answered {
+                        frame: None,
+                        throttle: context.charge(frame_bytes, 0, Duration::ZERO),
+                    }),
+                };
             }
             Work::Produce(in_flight) => in_flight.finish(&context).await.response.into(),
             Work::Call(request) => match *request {
@@ -548,7 +574,11 @@ impl Connection<'_> {
                         .await
                         .into()
                 }
-                request => authorize::answer(&context, request).await,
+                request => {
+                    let (answer, time) = quotas::measured(authorize::answer(&context, request)).await;
+                    busy = time;
+                    answer
+                }
             },
             Work::UnknownApiVersions => {
                 encoded_version = 0;
@@ -557,16 +587,24 @@ impl Connection<'_> {
         };
         self.broker.metrics.answered(api, arrived);
         let response = ResponseHeader::new(header.correlation_id);
-        let frame = answer
-            .body
-            .encode(&response, encoded_version)
-            .map_err(|source| Closed::Encode {
+        let encode = |body: &ResponseBody| {
+            let encoded = body.encode(&response, encoded_version);
+            encoded.map_err(|source| Closed::Encode {
                 api,
                 version,
                 source,
-            })?;
+            })
+        };
+        let mut frame = encode(&answer.body)?;
+        let throttle = context.charge(frame_bytes, frame.len(), busy);
+        if !throttle.is_zero() && quotas::set_throttle_time(&mut answer.body, throttle) {
+            frame = encode(&answer.body)?;
+        }
         answer.reserved.shrink(frame.len());
-        Ok(Some((frame, answer.reserved)))
+        Ok(Answered {
+            frame: Some((frame, answer.reserved)),
+            throttle,
+        })
     }
 
     fn context<'a>(&'a self, header: &'a RequestHeader, frame_bytes: usize) -> Context<'a> {

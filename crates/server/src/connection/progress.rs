@@ -1,8 +1,11 @@
 //! What a connection's two halves tell each other besides the requests themselves.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
 use tokio::sync::Notify;
+use tokio::time::{Instant, sleep_until};
 
 /// Requests between being read and being answered.
 #[derive(Debug, Default)]
@@ -11,6 +14,8 @@ pub(super) struct Progress {
     /// Those among them that aren't Produce.
     calls: AtomicUsize,
     calls_done: Notify,
+    /// Until when the client isn't listened to, because it has used more than its quota.
+    muted_until: Mutex<Option<Instant>>,
 }
 
 // Both halves are one task, so there is nothing to order against: relaxed is enough.
@@ -38,6 +43,30 @@ impl Progress {
         self.requests.load(Ordering::Relaxed) > 0
     }
 
+    /// Doesn't listen to the client for so long.
+    pub(super) fn mute(&self, time: Duration) {
+        let until = Instant::now() + time;
+        let mut muted = self
+            .muted_until
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        *muted = Some(muted.map_or(until, |before| before.max(until)));
+    }
+
+    /// Waits until the client is listened to.
+    pub(super) async fn unmuted(&self) {
+        loop {
+            let until = *self
+                .muted_until
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner);
+            match until.filter(|until| *until > Instant::now()) {
+                Some(until) => sleep_until(until).await,
+                None => return,
+            }
+        }
+    }
+
     /// Waits until every request that isn't Produce is answered.
     pub(super) async fn calls_done(&self) {
         while self.calls.load(Ordering::Relaxed) > 0 {
@@ -48,8 +77,6 @@ impl Progress {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use tokio::time::timeout;
 
     use super::*;
@@ -76,5 +103,17 @@ mod tests {
         progress.request_ends(true);
         progress.calls_done().await;
         assert!(!progress.is_busy());
+    }
+
+    #[tokio::test]
+    async fn who_is_muted_waits() {
+        let progress = Progress::default();
+        let started = Instant::now();
+        progress.unmuted().await;
+        progress.mute(Duration::from_millis(40));
+        progress.mute(Duration::from_millis(10));
+        progress.unmuted().await;
+        assert!(started.elapsed() >= Duration::from_millis(40));
+        progress.unmuted().await;
     }
 }

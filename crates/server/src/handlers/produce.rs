@@ -9,7 +9,7 @@ use fletch_wire::messages::produce::{
     BatchIndexAndErrorMessage, PartitionProduceData, PartitionProduceResponse, TopicProduceResponse,
 };
 use fletch_wire::messages::{ProduceRequest, ProduceResponse};
-use fletch_wire::records::{Admitted, Batch, Compression, Records, admit, magic};
+use fletch_wire::records::{Admitted, Batch, Compression, Record, Records, admit, magic};
 use fletch_wire::{Error as WireError, ErrorCode, Payload, Str};
 use tracing::error;
 
@@ -144,6 +144,9 @@ async fn submit_partition(
     let request_bytes = payload.len().max(context.frame_bytes);
     let batches = check(context, &settings, payload)?;
     for (_, _, records) in &batches {
+        if settings.needs_keys {
+            check_keys(topic, data.index, records)?;
+        }
         invalid::check(context, &settings, topic, records).await?;
     }
     let mut appending = Vec::with_capacity(batches.len());
@@ -217,6 +220,21 @@ fn check_batch(
     now_ms: i64,
     admitted: &Admitted,
 ) -> Result<(Batch, Size), Refusal> {
+    let version = context.version();
+    if version < ZSTD
+        && admitted
+            .batch
+            .attributes
+            .compression()
+            .is_ok_and(|codec| codec == Compression::Zstd)
+    {
+        return Err(Refusal::new(
+            ErrorCode::UNSUPPORTED_COMPRESSION_TYPE,
+            format!("Produce version {version} carries no zstd"),
+        ));
+    }
+    let recompressed = recompress(settings, admitted)?;
+    let admitted = recompressed.as_ref().unwrap_or(admitted);
     let batch = &admitted.batch;
     let size = Size {
         records: u32::try_from(batch.record_count).unwrap_or(0),
@@ -235,18 +253,6 @@ fn check_batch(
             ),
         ));
     }
-    let version = context.version();
-    if version < ZSTD
-        && batch
-            .attributes
-            .compression()
-            .is_ok_and(|codec| codec == Compression::Zstd)
-    {
-        return Err(Refusal::new(
-            ErrorCode::UNSUPPORTED_COMPRESSION_TYPE,
-            format!("Produce version {version} carries no zstd"),
-        ));
-    }
     if settings.log_append_time {
         let stamped = admitted
             .with_log_append_time(now_ms)
@@ -255,6 +261,46 @@ fn check_batch(
     }
     check_timestamps(settings, now_ms, admitted)?;
     Ok((batch.clone(), size))
+}
+
+/// The batch in the codec of its topic, if that is another than its own.
+fn recompress(settings: &TopicSettings, admitted: &Admitted) -> Result<Option<Admitted>, Refusal> {
+    let Some(codec) = settings.compression else {
+        return Ok(None);
+    };
+    if admitted.batch.attributes.compression() == Ok(codec) {
+        return Ok(None);
+    }
+    let batch = admitted.batch.recompress(&admitted.records, codec);
+    let batch = batch.map_err(|fault| wire_refusal(&fault))?;
+    Ok(batch.map(|batch| Admitted {
+        batch,
+        ..admitted.clone()
+    }))
+}
+
+/// Whether every record has a key, without which compaction doesn't know it from others.
+fn check_keys(topic: &Topic, partition: i32, records: &Records) -> Result<(), Refusal> {
+    let has_none = |record: &Result<Record<'_>, WireError>| {
+        record.as_ref().is_ok_and(|record| record.key.is_none())
+    };
+    let without = (0..)
+        .zip(records)
+        .filter(|(_, record)| has_none(record))
+        .map(|(index, _)| (index, None))
+        .take(invalid::TOLD_MAX);
+    let without: Vec<_> = without.collect();
+    if without.is_empty() {
+        return Ok(());
+    }
+    let topic = &topic.name;
+    let message = format!(
+        "Compacted topic cannot accept message without key in topic partition {topic}-{partition}."
+    );
+    Err(Refusal {
+        records: without,
+        ..Refusal::new(ErrorCode::INVALID_RECORD, message)
+    })
 }
 
 /// Whether every producer's timestamp is near enough to the clock.

@@ -13,7 +13,7 @@ use crate::topic_config::TopicSettings;
 use crate::validation::Unable;
 
 /// Records of one batch that are told of each: an answer has to stay small.
-const INVALID_TOLD_MAX: usize = 1000;
+pub(super) const TOLD_MAX: usize = 1000;
 
 /// Whether all records of a batch are what the topic takes.
 pub(super) async fn check(
@@ -84,13 +84,10 @@ fn refuse(invalid: Vec<Invalid>, what: &str) -> Result<(), Refusal> {
             first.record, first.message
         ),
     };
-    let records = invalid
-        .into_iter()
-        .take(INVALID_TOLD_MAX)
-        .filter_map(|invalid| {
-            let index = i32::try_from(invalid.record).ok()?;
-            Some((index, Some(invalid.message.into())))
-        });
+    let records = invalid.into_iter().take(TOLD_MAX).filter_map(|invalid| {
+        let index = i32::try_from(invalid.record).ok()?;
+        Some((index, Some(invalid.message.into())))
+    });
     Err(Refusal {
         records: records.collect(),
         ..Refusal::new(ErrorCode::INVALID_RECORD, message)
