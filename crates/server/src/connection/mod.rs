@@ -24,8 +24,7 @@ use std::time::{Duration, Instant};
 
 use fletch_wire::{
     ApiKey, Error as WireError, Frame, RequestBody, RequestHeader, ResponseBody, ResponseHeader,
-    Str,
-    decode_request,
+    Str, decode_request,
 };
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -575,7 +574,8 @@ impl Connection<'_> {
                         .into()
                 }
                 request => {
-                    let (answer, time) = quotas::measured(authorize::answer(&context, request)).await;
+                    let (answer, time) =
+                        quotas::measured(authorize::answer(&context, request)).await;
                     busy = time;
                     answer
                 }
