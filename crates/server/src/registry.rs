@@ -148,18 +148,27 @@ impl Schemas {
 
 impl SchemaSource for Schemas {
     fn schema(&self, id: u32) -> BoxFuture<'_, Result<Arc<SchemaText>, SchemaSourceError>> {
-        Box::pin(async move { Ok(text(&self.by_id(id).await?)) })
+        Box::pin(async move {
+            let schema = self.by_id(id).await?;
+            Ok(text(&schema))
+        })
     }
 
     fn by_guid(&self, guid: Uuid) -> BoxFuture<'_, Result<Arc<SchemaText>, SchemaSourceError>> {
-        Box::pin(async move { Ok(text(&Schemas::by_guid(self, guid).await?)) })
+        Box::pin(async move {
+            let schema = Schemas::by_guid(self, guid).await?;
+            Ok(text(&schema))
+        })
     }
 
     fn latest<'a>(
         &'a self,
         subject: &'a str,
     ) -> BoxFuture<'a, Result<Arc<SchemaText>, SchemaSourceError>> {
-        Box::pin(async move { Ok(text(&self.latest_of(subject).await?)) })
+        Box::pin(async move {
+            let schema = self.latest_of(subject).await?;
+            Ok(text(&schema))
+        })
     }
 }
 
