@@ -55,7 +55,7 @@ fn list(client: &mut Client, topic: &str, timestamp: i64) -> (ErrorCode, i64, i6
 fn every_version_that_is_advertised_is_answered() {
     let server = Server::start(&[]);
     let apis = served(&mut server.client());
-    assert_eq!(apis.len(), 42);
+    assert_eq!(apis.len(), 49);
     for api in apis {
         for version in api.min_version..=api.max_version {
             let mut client = server.client();
@@ -123,6 +123,15 @@ fn default_request(key: ApiKey, version: i16) -> RequestBody {
         ApiKey::LIST_GROUPS => ListGroupsRequest::default().into(),
         ApiKey::DELETE_GROUPS => DeleteGroupsRequest::default().into(),
         ApiKey::OFFSET_DELETE => OffsetDeleteRequest::default().into(),
+        ApiKey::SASL_HANDSHAKE => SaslHandshakeRequest::default().into(),
+        ApiKey::SASL_AUTHENTICATE => SaslAuthenticateRequest::default().into(),
+        ApiKey::DESCRIBE_ACLS => DescribeAclsRequest::default().into(),
+        ApiKey::CREATE_ACLS => CreateAclsRequest::default().into(),
+        ApiKey::DELETE_ACLS => DeleteAclsRequest::default().into(),
+        ApiKey::DESCRIBE_USER_SCRAM_CREDENTIALS => {
+            DescribeUserScramCredentialsRequest::default().into()
+        }
+        ApiKey::ALTER_USER_SCRAM_CREDENTIALS => AlterUserScramCredentialsRequest::default().into(),
         ApiKey::ALTER_CLIENT_QUOTAS => AlterClientQuotasRequest::default().into(),
         ApiKey::DESCRIBE_CLIENT_QUOTAS => DescribeClientQuotasRequest::default().into(),
         ApiKey::DESCRIBE_CLUSTER => DescribeClusterRequest::default().into(),
