@@ -7,9 +7,11 @@ use fletch_wire::messages::create_topics::{
 };
 use fletch_wire::messages::delete_topics::DeleteTopicState;
 use fletch_wire::messages::describe_configs::DescribeConfigsResource;
+use fletch_wire::messages::incremental_alter_configs::{AlterConfigsResource, AlterableConfig};
+use fletch_wire::messages::metadata::MetadataRequestTopic;
 use fletch_wire::messages::{
     CreateTopicsRequest, DeleteTopicsRequest, DescribeClusterRequest, DescribeConfigsRequest,
-    FindCoordinatorRequest,
+    FindCoordinatorRequest, IncrementalAlterConfigsRequest, MetadataRequest,
 };
 use fletch_wire::{ErrorCode, Uuid};
 use support::{Client, Server, batch};
@@ -325,6 +327,83 @@ fn configs_are_described_with_where_they_come_from() {
     );
     assert_eq!(answer.results[0].configs.len(), 1);
     assert!(answer.results[0].configs[0].is_default);
+    // No keys are all of them, as Kafka has it.
+    let all = |configuration_keys| DescribeConfigsRequest {
+        resources: vec![DescribeConfigsResource {
+            configuration_keys,
+            ..resource(2, "t")
+        }],
+        ..Default::default()
+    };
+    let [null, empty] =
+        [None, Some(Vec::new())].map(|keys| client.call(&all(keys), 4).results[0].configs.len());
+    assert!(null > 20 && null == empty, "{null} and {empty}");
+}
+
+#[test]
+fn changes_that_make_no_sense_are_told_from_values_that_do_not() {
+    let server = Server::start(&[]);
+    let mut client = server.client();
+    client.metadata("t");
+    let (set, delete) = (0, 1);
+    let change = |name: &str, config_operation, value: Option<&str>| AlterableConfig {
+        name: name.into(),
+        config_operation,
+        value: value.map(Into::into),
+        ..Default::default()
+    };
+    let mut alter = |resource_name: &str, configs| {
+        let request = IncrementalAlterConfigsRequest {
+            resources: vec![AlterConfigsResource {
+                resource_type: 2,
+                resource_name: resource_name.into(),
+                configs,
+                ..Default::default()
+            }],
+            ..Default::default()
+        };
+        client.call(&request, 1).responses[0].error_code
+    };
+    let hour = || change("retention.ms", set, Some("3600000"));
+    assert_eq!(alter("t", vec![hour()]), ErrorCode::NONE);
+    for (wrong, code) in [
+        (vec![hour(), hour()], ErrorCode::INVALID_REQUEST),
+        (
+            vec![change("retention.ms", set, None)],
+            ErrorCode::INVALID_REQUEST,
+        ),
+        (
+            vec![change("retention.ms", set, Some("soon"))],
+            ErrorCode::INVALID_CONFIG,
+        ),
+        (
+            vec![change("no.such", delete, None)],
+            ErrorCode::INVALID_CONFIG,
+        ),
+    ] {
+        assert_eq!(alter("t", wrong.clone()), code, "{wrong:?}");
+    }
+    assert_eq!(alter("", vec![hour()]), ErrorCode::INVALID_REQUEST);
+    assert_eq!(
+        alter("none", vec![hour()]),
+        ErrorCode::UNKNOWN_TOPIC_OR_PARTITION
+    );
+}
+
+#[test]
+fn a_topic_named_twice_is_answered_once() {
+    let server = Server::start(&[]);
+    let mut client = server.client();
+    let name = || MetadataRequestTopic {
+        name: Some("t".into()),
+        ..Default::default()
+    };
+    let request = MetadataRequest {
+        topics: Some(vec![name(), name()]),
+        allow_auto_topic_creation: true,
+        ..Default::default()
+    };
+    assert_eq!(client.call(&request, 12).topics.len(), 1);
 }
 
 #[test]

@@ -10,6 +10,9 @@ use crate::handlers::Context;
 
 const TOPIC: i8 = 2;
 
+/// Why a change isn't made: the code and the words.
+pub(crate) type Refusal = (ErrorCode, String);
+
 /// Something that has configs, as requests name it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Resource<'a> {
@@ -29,7 +32,7 @@ impl<'a> Resource<'a> {
         context: &Context<'_>,
         twice: &HashSet<Resource<'_>>,
         validate_only: bool,
-        change: impl FnOnce(BTreeMap<String, String>) -> Result<BTreeMap<String, String>, String>,
+        change: impl FnOnce(BTreeMap<String, String>) -> Result<BTreeMap<String, String>, Refusal>,
     ) -> (ErrorCode, Option<Str>) {
         let refused = |error: ErrorCode, words: String| (context.count(error), Some(words.into()));
         if twice.contains(&self) {
@@ -40,6 +43,10 @@ impl<'a> Resource<'a> {
             let words =
                 "Only topics are configured this way; a broker reads its settings at start.";
             return refused(ErrorCode::INVALID_REQUEST, words.to_owned());
+        }
+        if self.name.is_empty() {
+            let words = "There are no configs of all topics.".to_owned();
+            return refused(ErrorCode::INVALID_REQUEST, words);
         }
         match context
             .broker
@@ -52,7 +59,7 @@ impl<'a> Resource<'a> {
                 }
                 (ErrorCode::NONE, None)
             }
-            Err(ConfigureError::Refused(words)) => refused(ErrorCode::INVALID_CONFIG, words),
+            Err(ConfigureError::Refused((error, words))) => refused(error, words),
             Err(ConfigureError::Store(StoreError::UnknownTopic { .. })) => {
                 let error = ErrorCode::UNKNOWN_TOPIC_OR_PARTITION;
                 refused(error, error.message().to_owned())
@@ -80,7 +87,7 @@ pub(crate) fn twice<'a>(resources: impl Iterator<Item = Resource<'a>>) -> HashSe
 #[derive(Debug)]
 pub(crate) enum ConfigureError {
     /// What is wrong with the configs.
-    Refused(String),
+    Refused(Refusal),
     /// The store refused.
     Store(StoreError),
 }

@@ -9,7 +9,7 @@ use fletch_table::Tables;
 use fletch_wire::{Limits, Str, Uuid};
 use tokio::sync::Mutex;
 
-use crate::alter_config::ConfigureError;
+use crate::alter_config::{ConfigureError, Refusal};
 use crate::auth::acl::Acls;
 use crate::auth::sasl::Authenticator;
 use crate::config::Config;
@@ -197,7 +197,7 @@ impl Broker {
         &self,
         name: &str,
         validate_only: bool,
-        change: impl FnOnce(BTreeMap<String, String>) -> Result<BTreeMap<String, String>, String>,
+        change: impl FnOnce(BTreeMap<String, String>) -> Result<BTreeMap<String, String>, Refusal>,
     ) -> Result<(), ConfigureError> {
         let _one_at_a_time = self.changing.lock().await;
         let topic = self.topic(name).ok_or_else(|| {

@@ -1,5 +1,6 @@
 //! AlterConfigs: sets all configs of a topic at once; what isn't named gets its default.
 
+use fletch_wire::ErrorCode;
 use fletch_wire::messages::alter_configs::AlterConfigsResourceResponse;
 use fletch_wire::messages::{AlterConfigsRequest, AlterConfigsResponse};
 
@@ -23,7 +24,14 @@ pub(crate) async fn handle(
             .configs
             .iter()
             .map(|config| (&*config.name, config.value.as_deref()));
-        let change = |_| validate(&context.broker.config, pairs);
+        let change = |_| {
+            if let Some(config) = asked.configs.iter().find(|config| config.value.is_none()) {
+                let words = format!("Null value not supported for {}", &*config.name);
+                return Err((ErrorCode::INVALID_REQUEST, words));
+            }
+            let valid = validate(&context.broker.config, pairs);
+            valid.map_err(|words| (ErrorCode::INVALID_CONFIG, words))
+        };
         let (error_code, error_message) = resource
             .alter(context, &twice, request.validate_only, change)
             .await;

@@ -7,6 +7,7 @@ use fletch_wire::messages::consumer_group_describe::DescribedGroup;
 use fletch_wire::messages::{ConsumerGroupDescribeRequest, ConsumerGroupDescribeResponse};
 
 use super::Context;
+use super::describe_groups::GROUP_OPERATIONS;
 
 pub(crate) async fn handle(
     context: &Context<'_>,
@@ -16,12 +17,15 @@ pub(crate) async fn handle(
     let mut seen = HashSet::new();
     request.group_ids.retain(|group| seen.insert(group.clone()));
     let groups = &context.broker.groups;
-    let answer = groups
+    let mut answer = groups
         .ask(|groups, _, _| groups.consumer_group_describe(&request))
         .await
         .unwrap_or_else(|_| refused(&request, ErrorCode::COORDINATOR_NOT_AVAILABLE));
-    for group in &answer.groups {
+    for group in &mut answer.groups {
         context.count(group.error_code);
+        if request.include_authorized_operations && group.error_code.is_none() {
+            group.authorized_operations = GROUP_OPERATIONS;
+        }
     }
     answer
 }

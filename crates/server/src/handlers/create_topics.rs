@@ -50,6 +50,7 @@ pub(crate) async fn handle(
                 name: topic.name.clone(),
                 error_code: context.count(error),
                 error_message: Some(words.into()),
+                configs: Some(Vec::new()),
                 ..Default::default()
             }),
         );

@@ -36,11 +36,11 @@ pub(crate) fn handle(
 ) -> DescribeConfigsResponse {
     let (synonyms, documentation) = (request.include_synonyms, request.include_documentation);
     let describe = |resource: DescribeConfigsResource| {
-        let keys = resource.configuration_keys.as_deref();
-        let wanted =
-            |entry: &Entry| keys.is_none_or(|keys| keys.iter().any(|key| &**key == entry.name));
+        let keys = resource.configuration_keys.as_deref().unwrap_or_default();
+        // No keys at all ask for every config, as a null list of them does.
+        let wanted = |entry: &Entry| keys.is_empty() || keys.iter().any(|key| &**key == entry.name);
         let (error_code, error_message, entries) = match entries(context, &resource) {
-            Ok(entries) => (ErrorCode::NONE, None, entries),
+            Ok(entries) => (ErrorCode::NONE, Some(Str::from_static("")), entries),
             Err((error, words)) => (context.count(error), Some(words.into()), Vec::new()),
         };
         let configs = entries
@@ -114,6 +114,7 @@ fn entries(
 /// This broker's settings, under the names that Kafka's tools know.
 fn broker_entries(context: &Context<'_>) -> Vec<Entry> {
     let config = &context.broker.config;
+    let endpoint = context.endpoint();
     let own = |name, kind, value: String, about| Entry {
         name,
         sources: vec![(FROM_BROKER_FILE, name, value.clone())],
@@ -128,6 +129,12 @@ fn broker_entries(context: &Context<'_>) -> Vec<Entry> {
             ConfigType::Int,
             NODE_ID.to_string(),
             "The id of this broker, which is the only one.",
+        ),
+        own(
+            "advertised.listeners",
+            ConfigType::String,
+            format!("PLAINTEXT://{}:{}", endpoint.host, endpoint.port),
+            "kafka.advertised_address, or the address at which this client came in.",
         ),
         own(
             "auto.create.topics.enable",

@@ -8,6 +8,12 @@ use fletch_wire::messages::{DescribeGroupsRequest, DescribeGroupsResponse};
 
 use super::Context;
 
+/// Every operation on a group that Kafka knows, as bits: read, delete, describe, describe configs,
+/// alter configs.
+pub(super) const GROUP_OPERATIONS: i32 = 0b1101_0100_1000;
+/// The state of a group that isn't there.
+const DEAD: &str = "Dead";
+
 pub(crate) async fn handle(
     context: &Context<'_>,
     mut request: DescribeGroupsRequest,
@@ -16,12 +22,16 @@ pub(crate) async fn handle(
     // A group that is asked for again and again would make a small question's answer large.
     let mut seen = HashSet::new();
     request.groups.retain(|group| seen.insert(group.clone()));
-    let answer = groups
+    let mut answer = groups
         .ask(|groups, _, _| groups.describe_groups(&request))
         .await
         .unwrap_or_else(|_| refused(&request, ErrorCode::COORDINATOR_NOT_AVAILABLE));
-    for group in &answer.groups {
+    for group in &mut answer.groups {
         context.count(group.error_code);
+        let there = group.error_code.is_none() && &*group.group_state != DEAD;
+        if request.include_authorized_operations && there {
+            group.authorized_operations = GROUP_OPERATIONS;
+        }
     }
     answer
 }

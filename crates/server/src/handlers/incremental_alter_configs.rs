@@ -2,13 +2,14 @@
 
 use std::collections::BTreeMap;
 
+use fletch_wire::ErrorCode;
 use fletch_wire::messages::incremental_alter_configs::{
     AlterConfigsResourceResponse, AlterableConfig,
 };
 use fletch_wire::messages::{IncrementalAlterConfigsRequest, IncrementalAlterConfigsResponse};
 
 use super::Context;
-use crate::alter_config::{Resource, twice};
+use crate::alter_config::{Refusal, Resource, twice};
 use crate::topic_config::{ConfigType, TopicConfig, validate};
 
 const SET: i8 = 0;
@@ -31,7 +32,8 @@ pub(crate) async fn handle(
         let change = |before: BTreeMap<String, String>| {
             let after = changed(context, before, &asked.configs)?;
             let after = after.iter().map(|(name, value)| (&**name, Some(&**value)));
-            validate(&context.broker.config, after)
+            let valid = validate(&context.broker.config, after);
+            valid.map_err(|words| (ErrorCode::INVALID_CONFIG, words))
         };
         let (error_code, error_message) = resource
             .alter(context, &twice, request.validate_only, change)
@@ -55,18 +57,24 @@ fn changed(
     context: &Context<'_>,
     mut configs: BTreeMap<String, String>,
     changes: &[AlterableConfig],
-) -> Result<BTreeMap<String, String>, String> {
+) -> Result<BTreeMap<String, String>, Refusal> {
+    let invalid_config = |words: String| (ErrorCode::INVALID_CONFIG, words);
+    let invalid_request = |words: String| (ErrorCode::INVALID_REQUEST, words);
     for (at, change) in changes.iter().enumerate() {
         let name = &*change.name;
         let earlier = changes.get(..at).unwrap_or_default();
         if earlier.iter().any(|earlier| *earlier.name == *name) {
-            return Err(format!("{name} is changed more than once"));
+            let words = format!("{name} is changed more than once");
+            return Err(invalid_request(words));
         }
-        let config =
-            TopicConfig::find(name).ok_or_else(|| format!("Unknown topic config name: {name}"))?;
+        let config = TopicConfig::find(name)
+            .ok_or_else(|| invalid_config(format!("Unknown topic config name: {name}")))?;
         let value = || {
             let value = change.value.as_deref();
-            value.ok_or_else(|| format!("Null value not supported for topic configs: {name}"))
+            value.ok_or_else(|| {
+                let words = format!("Null value not supported for topic configs: {name}");
+                invalid_request(words)
+            })
         };
         match change.config_operation {
             SET => {
@@ -77,13 +85,17 @@ fn changed(
             }
             operation @ (APPEND | SUBTRACT) => {
                 if config.kind != ConfigType::List {
-                    return Err(format!("{name} is not a list: it can be set and deleted"));
+                    let words = format!("{name} is not a list: it can be set and deleted");
+                    return Err(invalid_config(words));
                 }
                 let now = configs.remove(name);
                 let now = now.unwrap_or_else(|| config.default(&context.broker.config));
                 configs.insert(name.to_owned(), edited(&now, value()?, operation == APPEND));
             }
-            other => return Err(format!("{other} is not an operation on {name}")),
+            other => {
+                let words = format!("{other} is not an operation on {name}");
+                return Err(invalid_config(words));
+            }
         }
     }
     Ok(configs)

@@ -1,5 +1,6 @@
 //! Metadata: this broker, and topics, created if they are missing and may be.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use fletch_store::{Topic, validate_topic_name};
@@ -30,8 +31,12 @@ pub(crate) async fn handle(context: &Context<'_>, request: MetadataRequest) -> M
             let may_create =
                 request.allow_auto_topic_creation && context.broker.config.topics.auto_create;
             let mut answers = Vec::with_capacity(topics.len());
+            let mut seen = HashSet::with_capacity(topics.len());
             for topic in topics {
-                answers.push(one(context, topic, may_create).await);
+                // A topic that is named twice is answered once.
+                if seen.insert((topic.name.clone(), topic.topic_id)) {
+                    answers.push(one(context, topic, may_create).await);
+                }
             }
             answers
         }

@@ -24,6 +24,8 @@ const ACKS_ALL: i16 = -1;
 
 /// The first version that carries batches of format 2, and of those exactly one a partition.
 const ONE_BATCH: i16 = 3;
+/// The first version whose clients know TRANSACTION_ABORTABLE.
+const ABORTABLE: i16 = 11;
 /// The first version whose clients know zstd.
 const ZSTD: i16 = 7;
 
@@ -158,7 +160,8 @@ async fn submit_partition(
                 let id = transactional_id.ok_or(ErrorCode::INVALID_TXN_STATE)?;
                 let producer = (batch.producer_id, batch.producer_epoch);
                 let groups = &context.broker.groups;
-                Some(groups.submit(id, producer, &topic.name, data.index)?)
+                let submitting = groups.submit(id, producer, &topic.name, data.index);
+                Some(submitting.map_err(|error| abortable(context, error))?)
             }
             false => None,
         };
@@ -174,6 +177,17 @@ async fn submit_partition(
         ));
     }
     Ok(Appending { batches: appending })
+}
+
+/// Where a batch's partition isn't in its transaction, clients that know the word for it are told to
+/// abort that (KIP-890); to the others the producer is broken.
+fn abortable(context: &Context<'_>, error: ErrorCode) -> ErrorCode {
+    match error {
+        ErrorCode::INVALID_TXN_STATE if context.version() >= ABORTABLE => {
+            ErrorCode::TRANSACTION_ABORTABLE
+        }
+        error => error,
+    }
 }
 
 /// The batches of a partition, as they may be appended.
