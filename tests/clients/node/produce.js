@@ -102,6 +102,7 @@ async function send(kafka, topic, settings, messages) {
   const partitionOf = new Map()
   const producer = kafka.producer({
     idempotent: settings.idempotent,
+    ...(settings.transactional_id && { transactionalId: settings.transactional_id }),
     maxInFlightRequests: settings.in_flight,
     createPartitioner: () => {
       const partitioner = Partitioners.DefaultPartitioner()
@@ -113,9 +114,10 @@ async function send(kafka, topic, settings, messages) {
     },
   })
   await producer.connect()
+  const transaction = settings.transactional_id ? await producer.transaction() : null
 
   async function request(part) {
-    const partitions = await producer.send({
+    const partitions = await (transaction ?? producer).send({
       topic,
       acks: settings.acks === 'all' ? -1 : Number(settings.acks),
       compression: CODECS[settings.codec],
@@ -141,6 +143,7 @@ async function send(kafka, topic, settings, messages) {
     while (messages.length) parts.push(messages.splice(0, MESSAGES_PER_REQUEST))
     answers.push(...(await Promise.all(parts.map(request))).flat())
   }
+  await transaction?.commit()
   await producer.disconnect()
   return answers
 }

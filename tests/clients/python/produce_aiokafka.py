@@ -23,9 +23,12 @@ async def send(run, settings, records, serialize):
         enable_idempotence=settings.idempotent,
         linger_ms=settings.linger_ms,
         request_timeout_ms=30_000,
+        transactional_id=settings.transactional_id,
     )
     await producer.start()
     try:
+        if settings.transactional_id:
+            await producer.begin_transaction()
         futures = []
         for record in records:
             future = await producer.send(
@@ -40,6 +43,8 @@ async def send(run, settings, records, serialize):
                 await future
             futures.append(future)
         answers = await asyncio.wait_for(asyncio.gather(*futures), 60)
+        if settings.transactional_id:
+            await producer.commit_transaction()
     finally:
         await producer.stop()
     # With acks=0 the futures resolve to None; and the timestamp is the batch's, not the record's.

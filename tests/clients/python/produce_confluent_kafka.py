@@ -19,7 +19,8 @@ def main():
 
 
 def send(run, settings, records, serialize):
-    producer = Producer({
+    transactional = {"transactional.id": settings.transactional_id} if settings.transactional_id else {}
+    producer = Producer(transactional | {
         "bootstrap.servers": run.bootstrap,
         "acks": settings.acks,
         "compression.type": settings.codec,
@@ -28,6 +29,9 @@ def send(run, settings, records, serialize):
         "max.in.flight.requests.per.connection": settings.in_flight,
         "delivery.timeout.ms": 30_000,
     })
+    if transactional:
+        producer.init_transactions(30)
+        producer.begin_transaction()
     acks = [None] * len(records)
 
     def delivered(index):
@@ -52,6 +56,8 @@ def send(run, settings, records, serialize):
         if settings.wait_each:
             producer.flush(30)
     left = producer.flush(60)
+    if transactional:
+        producer.commit_transaction(30)
     assert left == 0 and None not in acks, f"{left} records were never answered"
     return acks
 

@@ -21,6 +21,8 @@ def send(run, settings, records, serialize):
         options["api_version"] = tuple(map(int, run.api_version.split(".")))
     else:
         options["enable_idempotence"] = settings.idempotent
+    if settings.transactional_id:
+        options["transactional_id"] = settings.transactional_id
     if settings.acks == "0":
         # kafka-python 2 leaves requests that get no answer in its buffer until another request
         # goes the same way (its poll only looks after those it waits for): refreshing metadata does.
@@ -34,6 +36,9 @@ def send(run, settings, records, serialize):
         retries=3,
         **options,
     )
+    if settings.transactional_id:
+        producer.init_transactions()
+        producer.begin_transaction()
     futures = []
     for record in records:
         future = producer.send(
@@ -48,6 +53,8 @@ def send(run, settings, records, serialize):
             future.get(timeout=30)
         futures.append(future)
     producer.flush(timeout=60)
+    if settings.transactional_id:
+        producer.commit_transaction()
     metadata = [future.get(timeout=30) for future in futures]
     if settings.acks == "0":
         time.sleep(1)

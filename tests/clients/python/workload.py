@@ -32,6 +32,7 @@ class Settings:
         self.linger_ms = line["linger_ms"]
         self.in_flight = line["in_flight"]
         self.wait_each = line["wait_each"]  # wait for each answer before the next record
+        self.transactional_id = line.get("transactional_id")  # one transaction around all, if any
 
     def answer(self, partition, offset, timestamp):
         """What is known of a record's place; some clients make up an answer to acks=0."""

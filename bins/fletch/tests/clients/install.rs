@@ -95,6 +95,7 @@ pub(crate) fn java(profile: &str) -> Result<String, Missing> {
         "Consume",
         "Transact",
         "Login",
+        "ReadAll",
     ]
     .map(|name| source.join(format!("src/main/java/{name}.java")));
     let set = format!("java-{profile}");

@@ -8,6 +8,7 @@ mod bounded;
 mod examples;
 mod groups;
 mod install;
+mod interop;
 mod logins;
 mod matrix;
 mod pages;

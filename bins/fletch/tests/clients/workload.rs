@@ -53,10 +53,30 @@ struct Producer {
 
 /// The whole workload of a client with these features.
 pub(crate) fn lines(features: &Features) -> String {
+    of(features, &producers(features), "")
+}
+
+/// A burst with each codec, each in a transaction; the ids of those begin with `id`.
+pub(crate) fn transactional_lines(features: &Features, id: &str) -> String {
+    let burst = |codec| Producer {
+        acks: "all",
+        codec,
+        idempotent: true,
+        linger_ms: 5,
+        in_flight: features.idempotent_in_flight,
+        wait_each: false,
+        records: 60,
+    };
+    let producers: Vec<Producer> = features.codecs.iter().copied().map(burst).collect();
+    of(features, &producers, id)
+}
+
+fn of(features: &Features, producers: &[Producer], id: &str) -> String {
     let values: Vec<&str> = VALUES.lines().collect();
     let mut lines = String::new();
     let mut number = 0;
-    for producer in producers(features) {
+    for producer in producers {
+        let transactional_id = (!id.is_empty()).then(|| format!("{id}-{}", producer.codec));
         let settings = json!({"producer": {
             "acks": producer.acks,
             "codec": producer.codec,
@@ -64,11 +84,12 @@ pub(crate) fn lines(features: &Features) -> String {
             "linger_ms": producer.linger_ms,
             "in_flight": producer.in_flight,
             "wait_each": producer.wait_each,
+            "transactional_id": transactional_id,
         }});
         lines += &format!("{settings}\n");
         for _ in 0..producer.records {
             let value = values[number % values.len()];
-            lines += &record(features, &producer, number, value);
+            lines += &record(features, producer, number, value);
             number += 1;
         }
     }

@@ -91,7 +91,7 @@ public final class Produce {
         if (records.isEmpty()) {
             return;
         }
-        Map<String, Object> config = Map.of(
+        Map<String, Object> config = new HashMap<>(Map.of(
             "bootstrap.servers", arguments.get("bootstrap"),
             "acks", settings.get("acks").textValue(),
             "compression.type", settings.get("codec").textValue(),
@@ -99,16 +99,27 @@ public final class Produce {
             "linger.ms", settings.get("linger_ms").intValue(),
             "max.in.flight.requests.per.connection", settings.get("in_flight").intValue(),
             "delivery.timeout.ms", 30_000,
-            "request.timeout.ms", 20_000);
+            "request.timeout.ms", 20_000));
+        boolean transactional = settings.hasNonNull("transactional_id");
+        if (transactional) {
+            config.put("transactional.id", settings.get("transactional_id").textValue());
+        }
         List<Future<RecordMetadata>> sent = new ArrayList<>();
         try (var producer =
                 new KafkaProducer<>(config, new ByteArraySerializer(), new ByteArraySerializer())) {
+            if (transactional) {
+                producer.initTransactions();
+                producer.beginTransaction();
+            }
             for (JsonNode record : records) {
                 Future<RecordMetadata> answer = producer.send(toRecord(record));
                 if (settings.get("wait_each").booleanValue()) {
                     answer.get(30, TimeUnit.SECONDS);
                 }
                 sent.add(answer);
+            }
+            if (transactional) {
+                producer.commitTransaction();
             }
         }
         for (Future<RecordMetadata> answer : sent) {
