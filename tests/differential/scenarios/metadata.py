@@ -13,6 +13,8 @@ def run(both):
     both.each("twice", "Metadata", {"topics": [names[0], names[0]], **quiet})
     both.each("none", "Metadata", {"topics": [], **quiet} )
     both.each("unknown", "Metadata", {"topics": [{"name": "nowhere"}], **quiet})
+    both.each("unknown, operations", "Metadata", {
+        "topics": [{"name": "nowhere-else"}], **quiet, "includeTopicAuthorizedOperations": True})
     both.each("bad name", "Metadata", {"topics": [{"name": "a/b"}], **quiet})
     both.each("bad name, create", "Metadata", {"topics": [{"name": "a/b"}], "allowAutoTopicCreation": True})
     both.each("empty name", "Metadata", {"topics": [{"name": ""}], **quiet})

@@ -54,7 +54,8 @@ pub(crate) async fn handle(context: &Context<'_>, request: MetadataRequest) -> M
         topics: topics
             .into_iter()
             .map(|mut topic| {
-                if with_operations && topic.error_code.is_none() {
+                // Of a topic that isn't there, too: what could be done with it.
+                if with_operations && topic.name.is_some() {
                     topic.topic_authorized_operations = TOPIC_OPERATIONS;
                 }
                 topic
