@@ -754,6 +754,13 @@ fn what_may_not_be_described_looks_the_same_whether_or_not_it_exists() {
         12,
     );
     assert_eq!(all.topics, []);
+    // Not even as where the next page of topics begins.
+    let request = DescribeTopicPartitionsRequest {
+        response_partition_limit: 1,
+        ..Default::default()
+    };
+    let page = anna.call(&request, 0);
+    assert_eq!((page.topics, page.next_cursor), (vec![], None));
     // And none was created.
     let (_, page) = server.get("/topics");
     assert!(!page.contains("missing"), "{page}");

@@ -9,7 +9,9 @@ use fletch_wire::messages::delete_records::{
 use fletch_wire::messages::delete_topics::{DeletableTopicResult, DeleteTopicState};
 use fletch_wire::messages::describe_configs::DescribeConfigsResult;
 use fletch_wire::messages::describe_producers::{PartitionResponse, TopicResponse};
-use fletch_wire::messages::describe_topic_partitions::DescribeTopicPartitionsResponseTopic;
+use fletch_wire::messages::describe_topic_partitions::{
+    DescribeTopicPartitionsResponseTopic, TopicRequest,
+};
 use fletch_wire::messages::fetch::{FetchTopic, FetchableTopicResponse, PartitionData};
 use fletch_wire::messages::list_offsets::{ListOffsetsPartitionResponse, ListOffsetsTopicResponse};
 use fletch_wire::messages::metadata::{MetadataRequestTopic, MetadataResponseTopic};
@@ -397,26 +399,42 @@ pub(super) fn describe_producers(
     })
 }
 
-/// DescribeTopicPartitions: none named stands for all; then what may not be known is left out.
+/// DescribeTopicPartitions: none named stands for all, which are those that may be described: so that not
+/// even where the next page begins names another.
 pub(super) fn describe_topic_partitions(
     context: &Context<'_>,
     request: &mut DescribeTopicPartitionsRequest,
 ) -> Verdict {
-    let all = request.topics.is_empty();
-    let refused = take_refused(&mut request.topics, |topic| {
-        context.may_use_topic(&topic.name)
-    });
-    let refused_topic = |context: &Context<'_>, name: Str| DescribeTopicPartitionsResponseTopic {
-        error_code: context.refuse(TOPIC),
-        name: Some(name),
-        ..Default::default()
+    let mut refused = Vec::new();
+    if request.topics.is_empty() {
+        let all = context.broker.store.topics();
+        let seen = all
+            .iter()
+            .filter(|topic| context.may_use_topic(&topic.name));
+        request.topics = seen
+            .map(|topic| TopicRequest {
+                name: topic.name.as_str().into(),
+                ..Default::default()
+            })
+            .collect();
+    } else {
+        refused = take_refused(&mut request.topics, |topic| {
+            context.may_use_topic(&topic.name)
+        });
+    }
+    let refused_topics = move |context: &Context<'_>| {
+        let refused = refused.into_iter();
+        let refused = refused.map(|topic| DescribeTopicPartitionsResponseTopic {
+            error_code: context.refuse(TOPIC),
+            name: Some(topic.name),
+            ..Default::default()
+        });
+        refused.collect::<Vec<_>>()
     };
-    if !all && request.topics.is_empty() {
-        let refused = refused
-            .into_iter()
-            .map(|topic| refused_topic(context, topic.name));
+    if request.topics.is_empty() {
+        // Which would stand for all.
         return Verdict::refuse(DescribeTopicPartitionsResponse {
-            topics: refused.collect(),
+            topics: refused_topics(context),
             ..Default::default()
         });
     }
@@ -424,29 +442,12 @@ pub(super) fn describe_topic_partitions(
         let ResponseBody::DescribeTopicPartitions(answer) = answer else {
             return;
         };
-        if all {
-            let may_see = |topic: &DescribeTopicPartitionsResponseTopic| {
-                topic
-                    .name
-                    .as_deref()
-                    .is_some_and(|name| context.may_use_topic(name))
-            };
-            answer.topics.retain(may_see);
-            // It names where to go on, which may be somewhere else.
-            let cursor = answer.next_cursor.as_mut();
-            if let Some(cursor) = cursor.filter(|at| !context.may_use_topic(&at.topic_name)) {
-                cursor.partition_index = 0;
-            }
-        }
         for topic in &mut answer.topics {
             let name = topic.name.clone().unwrap_or_default();
             let bits = &mut topic.topic_authorized_operations;
             operations::narrow(context, bits, ResourceType::Topic, &name);
         }
-        let refused = refused
-            .into_iter()
-            .map(|topic| refused_topic(context, topic.name));
-        answer.topics.extend(refused);
+        answer.topics.extend(refused_topics(context));
     })
 }
 
