@@ -3,9 +3,9 @@
 from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 
 try:
+    from kafka.net.sasl.oauth import AbstractTokenProvider
+except ImportError:  # Before version 3.
     from kafka.sasl.oauth import AbstractTokenProvider
-except ImportError:
-    from kafka.oauth import AbstractTokenProvider
 
 from logins import check
 
