@@ -866,28 +866,41 @@ fn entries_are_kept_listed_and_taken() {
     assert_eq!(listed(&mut admin), [("a".to_owned(), 1)]);
 }
 
-/// Without logins nothing is asked, until somebody makes an entry; then nobody in particular is denied.
+/// Without logins nothing is asked; and nobody can shut everybody out with a first entry.
 #[test]
-fn a_server_without_logins_is_open_until_there_is_an_entry() {
+fn a_server_without_logins_stays_open() {
     let server = Server::start(&[]);
     let mut client = server.client();
     client.metadata("t");
+    let request = CreateAclsRequest {
+        creations: vec![creation(TOPIC, LITERAL, "t", "User:ANONYMOUS", READ, ALLOW)],
+        ..Default::default()
+    };
+    let disabled = ErrorCode::SECURITY_DISABLED;
+    assert_eq!(client.call(&request, 3).results[0].error_code, disabled);
+    assert_eq!(client.call(&everything(), 3).error_code, disabled);
+    let request = DeleteAclsRequest {
+        filters: vec![filter("User:ANONYMOUS")],
+        ..Default::default()
+    };
+    assert_eq!(
+        client.call(&request, 3).filter_results[0].error_code,
+        disabled
+    );
     assert_eq!(
         client.produce("t", batch(&["a"])).error_code,
         ErrorCode::NONE
     );
-    allow(
-        &mut client,
-        vec![creation(TOPIC, LITERAL, "t", "User:ANONYMOUS", READ, ALLOW)],
-    );
-    let denied = ErrorCode::TOPIC_AUTHORIZATION_FAILED;
-    assert_eq!(client.produce("t", batch(&["a"])).error_code, denied);
     assert_eq!(client.values("t", 0).len(), 1);
 }
 
 #[test]
 fn no_more_entries_than_there_may_be() {
-    let server = Server::start(&["--acl-entries-max=2", "--acl-super-users=User:ANONYMOUS"]);
+    let server = Server::start(&[
+        "--acl-entries-max=2",
+        "--acl-enforced=always",
+        "--acl-super-users=User:ANONYMOUS",
+    ]);
     let mut client = server.client();
     let entry = |name: &str| creation(TOPIC, LITERAL, name, "User:anna", READ, ALLOW);
     let request = CreateAclsRequest {

@@ -246,8 +246,8 @@ sections! {
     acl: AclConfig {
         /// Users who may do everything, as `User:name`, semicolon-separated. (`sasl.admin_username` is one.)
         super_users: Option<String> = None, Kind::Text;
-        /// Whether access control entries count. `auto`: as soon as there is one, or a listener that tells
-        /// clients apart (SASL, or SSL with certificates of clients). Then what isn't allowed is denied.
+        /// Whether access control entries count. `auto`: if a listener tells clients apart (SASL, or SSL with
+        /// certificates of clients); then what isn't allowed is denied. Otherwise clients can't make entries.
         enforced: String = "auto".to_owned(), Kind::Choice(&["auto", "always", "never"]);
         /// Whether what no entry is about is allowed.
         allowed_if_none: bool = false, Kind::Switch;

@@ -33,6 +33,10 @@ pub(crate) async fn handle(
 }
 
 async fn create(context: &Context<'_>, asked: &AclCreation) -> Result<(), (ErrorCode, String)> {
+    if !context.broker.acls.is_open() {
+        let error = ErrorCode::SECURITY_DISABLED;
+        return Err((error, error.message().to_owned()));
+    }
     let entry =
         entry(asked).map_err(|problem| (ErrorCode::INVALID_REQUEST, problem.to_string()))?;
     let told = entry.clone();

@@ -30,6 +30,9 @@ async fn delete(context: &Context<'_>, asked: &DeleteAclsFilter) -> DeleteAclsFi
         error_message: Some(Str::from_static(error.message())),
         ..Default::default()
     };
+    if !context.broker.acls.is_open() {
+        return refused(ErrorCode::SECURITY_DISABLED);
+    }
     let filter = Filter::read(Wanted {
         resource_type: asked.resource_type_filter,
         name: asked.resource_name_filter.as_deref(),

@@ -8,6 +8,14 @@ use super::Context;
 use crate::auth::acl::{Filter, Wanted};
 
 pub(crate) fn handle(context: &Context<'_>, request: &DescribeAclsRequest) -> DescribeAclsResponse {
+    let refused = |error: ErrorCode| DescribeAclsResponse {
+        error_code: context.count(error),
+        error_message: Some(Str::from_static(error.message())),
+        ..Default::default()
+    };
+    if !context.broker.acls.is_open() {
+        return refused(ErrorCode::SECURITY_DISABLED);
+    }
     let filter = Filter::read(Wanted {
         resource_type: request.resource_type_filter,
         name: request.resource_name_filter.as_deref(),
@@ -18,12 +26,7 @@ pub(crate) fn handle(context: &Context<'_>, request: &DescribeAclsRequest) -> De
         permission: request.permission_type,
     });
     let Some(filter) = filter else {
-        let error = ErrorCode::INVALID_REQUEST;
-        return DescribeAclsResponse {
-            error_code: context.count(error),
-            error_message: Some(Str::from_static(error.message())),
-            ..Default::default()
-        };
+        return refused(ErrorCode::INVALID_REQUEST);
     };
     let mut resources: Vec<DescribeAclsResource> = Vec::new();
     // They come in order, and with it those of one resource together.

@@ -6,7 +6,6 @@ mod index;
 
 use std::collections::{BTreeSet, HashSet};
 use std::net::IpAddr;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use bytes::Bytes;
@@ -36,10 +35,11 @@ pub(crate) struct Ask<'a> {
 pub(crate) struct Acls {
     store: Store,
     super_users: HashSet<Principal>,
-    /// Whether entries count: without anybody who could be told from others, there is nothing to decide.
-    is_enforced: AtomicBool,
-    /// That stays as it is when entries come and go.
-    is_fixed: bool,
+    /// Whether entries count.
+    is_enforced: bool,
+    /// Whether entries may be seen and changed by clients. Where nobody can be told from others, the first
+    /// entry would deny everything to everybody, and leave nobody who may take it back.
+    is_open: bool,
     /// Whether what no entry is about is allowed.
     allowed_if_none: bool,
     entries_max: usize,
@@ -76,17 +76,18 @@ impl Acls {
         // The names were checked with the rest of the configuration.
         let named = config.acl.super_users().unwrap_or_default().into_iter();
         let admin = config.sasl.admin_username.as_deref().map(Principal::user);
-        let (is_fixed, is_enforced) = match config.acl.enforced.as_str() {
+        let (is_open, is_enforced) = match config.acl.enforced.as_str() {
             "always" => (true, true),
             "never" => (true, false),
             _ if config.identifies_clients() => (true, true),
+            // Entries of a time when clients were told apart still count: nothing opens by mistake.
             _ => (false, !entries.is_empty()),
         };
         Ok(Self {
             store,
             super_users: named.chain(admin).collect(),
-            is_enforced: AtomicBool::new(is_enforced),
-            is_fixed,
+            is_enforced,
+            is_open,
             allowed_if_none: config.acl.allowed_if_none,
             entries_max: usize::try_from(config.acl.entries_max).unwrap_or(usize::MAX),
             index: RwLock::new(Arc::new(Index::new(entries))),
@@ -98,6 +99,11 @@ impl Acls {
         Arc::clone(&self.index.read().unwrap_or_else(PoisonError::into_inner))
     }
 
+    /// Whether clients may see and change entries.
+    pub(crate) fn is_open(&self) -> bool {
+        self.is_open
+    }
+
     /// Whether somebody may do everything.
     pub(crate) fn is_super_user(&self, principal: &Principal) -> bool {
         self.super_users.contains(principal)
@@ -105,7 +111,7 @@ impl Acls {
 
     /// Whether there is anything that this one may not do.
     pub(crate) fn bind(&self, principal: &Principal) -> bool {
-        self.is_enforced.load(Ordering::Relaxed) && !self.is_super_user(principal)
+        self.is_enforced && !self.is_super_user(principal)
     }
 
     /// Whether somebody at an address may do something.
@@ -173,10 +179,6 @@ impl Acls {
     }
 
     fn replace(&self, entries: BTreeSet<Entry>) {
-        if !self.is_fixed {
-            self.is_enforced
-                .store(!entries.is_empty(), Ordering::Relaxed);
-        }
         let index = Arc::new(Index::new(entries));
         *self.index.write().unwrap_or_else(PoisonError::into_inner) = index;
     }
