@@ -10,7 +10,7 @@ use crate::install;
 use crate::matrix::skip;
 use crate::server::Server;
 
-const RUN_LIMIT: Duration = Duration::from_secs(120);
+const RUN_LIMIT: Duration = Duration::from_secs(300);
 const VISIBLE_LIMIT: Duration = Duration::from_secs(30);
 const CUSTOMERS: [&str; 3] = ["Ada", "Grace", "Edsger"];
 

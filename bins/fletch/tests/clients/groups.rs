@@ -9,7 +9,7 @@ use crate::matrix::skip;
 use crate::server::Server;
 use crate::{bounded, java, node_script, python_script};
 
-const LIMIT: Duration = Duration::from_secs(120);
+const LIMIT: Duration = Duration::from_secs(300);
 
 /// Lets a client live the first part of a life, kills the server, and lets it live the second.
 pub(crate) fn live_twice(name: &str, command: fn() -> Result<Command, Missing>) {

@@ -12,7 +12,7 @@ use std::time::Duration;
 use crate::bounded;
 
 const PROBE_LIMIT: Duration = Duration::from_secs(30);
-const INSTALL_LIMIT: Duration = Duration::from_secs(300);
+const INSTALL_LIMIT: Duration = Duration::from_secs(600);
 
 /// Why a client can't run on this machine.
 pub(crate) struct Missing(pub(crate) String);

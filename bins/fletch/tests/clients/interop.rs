@@ -21,8 +21,8 @@ use crate::{
     AIOKAFKA, CLIENTS, CONFLUENT_KAFKA, JAVA_3, JAVA_4, KAFKA_PYTHON_3, KAFKAJS, bounded, java,
 };
 
-const PRODUCE_LIMIT: Duration = Duration::from_secs(120);
-const CONSUME_LIMIT: Duration = Duration::from_secs(90);
+const PRODUCE_LIMIT: Duration = Duration::from_secs(300);
+const CONSUME_LIMIT: Duration = Duration::from_secs(300);
 
 /// The producers that have transactions.
 const TRANSACTIONAL: [&Client; 6] = [

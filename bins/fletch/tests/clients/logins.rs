@@ -17,7 +17,7 @@ use crate::support::certificates::Authority;
 use crate::support::{Server, folder};
 use crate::{bounded, install, java, node_script, python_script};
 
-const LIMIT: Duration = Duration::from_secs(240);
+const LIMIT: Duration = Duration::from_secs(300);
 
 /// Whose tokens are good, and two of them: a good one and one that has expired.
 fn tokens(folder: &Path) -> (String, String) {

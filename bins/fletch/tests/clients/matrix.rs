@@ -11,8 +11,8 @@ use crate::install::{self, Missing};
 use crate::server::Server;
 use crate::workload::{self, Features};
 
-const PRODUCE_LIMIT: Duration = Duration::from_secs(120);
-const CHECK_LIMIT: Duration = Duration::from_secs(180);
+const PRODUCE_LIMIT: Duration = Duration::from_secs(300);
+const CHECK_LIMIT: Duration = Duration::from_secs(300);
 
 /// A client and how its script is started.
 pub(crate) struct Client {

@@ -9,7 +9,7 @@ use crate::matrix::skip;
 use crate::server::Server;
 use crate::{bounded, java, node_script, python_script};
 
-const LIMIT: Duration = Duration::from_secs(90);
+const LIMIT: Duration = Duration::from_secs(300);
 
 fn administer(name: &str, command: Result<Command, Missing>) {
     run(name, command, |_, _| {});
