@@ -212,9 +212,8 @@ pub(crate) fn validate<'a>(
     let mut valid = BTreeMap::new();
     for (name, value) in configs {
         let known =
-            TopicConfig::find(name).ok_or_else(|| format!("Unknown topic config name: {name}"))?;
-        let value =
-            value.ok_or_else(|| format!("Null value not supported for topic configs: {name}"))?;
+            TopicConfig::find(name).ok_or_else(|| format!("there is no topic config {name}"))?;
+        let value = value.ok_or_else(|| format!("{name} has no value"))?;
         if let Some(problem) = known.refuse(value) {
             return Err(problem);
         }

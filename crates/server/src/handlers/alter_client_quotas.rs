@@ -67,7 +67,7 @@ fn entity(parts: &[EntityData]) -> Result<Entity, Refusal> {
             USER => &mut entity.user,
             CLIENT_ID => &mut entity.client,
             other => {
-                let message = format!("Custom entity type '{other}' not supported.");
+                let message = format!("Quotas are for user and client-id, not for {other:?}.");
                 return Err((ErrorCode::UNSUPPORTED_VERSION, message));
             }
         };
@@ -76,7 +76,11 @@ fn entity(parts: &[EntityData]) -> Result<Entity, Refusal> {
         }
         *place = Some(match part.entity_name.as_deref() {
             None => Name::Default,
-            Some("") => return invalid("Empty entity names are not supported."),
+            Some("") => {
+                return invalid(
+                    "The name is empty; leave it null to mean all that have no quota of their own.",
+                );
+            }
             Some(name) if name.len() > NAME_BYTES_MAX => {
                 return invalid("An entity name is longer than that of a client may be.");
             }

@@ -26,7 +26,7 @@ pub(crate) async fn handle(
             .map(|config| (&*config.name, config.value.as_deref()));
         let change = |_| {
             if let Some(config) = asked.configs.iter().find(|config| config.value.is_none()) {
-                let words = format!("Null value not supported for {}", &*config.name);
+                let words = format!("{} has no value", &*config.name);
                 return Err((ErrorCode::INVALID_REQUEST, words));
             }
             let valid = validate(&context.broker.config, pairs);

@@ -86,11 +86,11 @@ fn filters(components: &[ComponentData]) -> Result<Vec<Filter<'_>>, (ErrorCode, 
         let kind = &*component.entity_type;
         let invalid = |message: String| Err((ErrorCode::INVALID_REQUEST, message));
         if ![USER, CLIENT_ID].contains(&kind) {
-            let message = format!("Custom entity type '{kind}' not supported.");
+            let message = format!("Quotas are for user and client-id, not for {kind:?}.");
             return Err((ErrorCode::UNSUPPORTED_VERSION, message));
         }
         if filters.iter().any(|filter| filter.kind == kind) {
-            return invalid(format!("Duplicate filter component entity type {kind}."));
+            return invalid(format!("The filter names {kind} twice."));
         }
         let how = component.match_type;
         if !(EXACTLY..=ANY).contains(&how) {

@@ -68,11 +68,11 @@ fn changed(
             return Err(invalid_request(words));
         }
         let config = TopicConfig::find(name)
-            .ok_or_else(|| invalid_config(format!("Unknown topic config name: {name}")))?;
+            .ok_or_else(|| invalid_config(format!("there is no topic config {name}")))?;
         let value = || {
             let value = change.value.as_deref();
             value.ok_or_else(|| {
-                let words = format!("Null value not supported for topic configs: {name}");
+                let words = format!("{name} has no value");
                 invalid_request(words)
             })
         };

@@ -152,7 +152,9 @@ impl<'a> ClientFirst<'a> {
             // Without channel binding, whether or not the client could.
             "n" | "y" => {}
             _ if binding.starts_with("p=") => {
-                return Err(Failure::malformed("channel binding is not supported"));
+                return Err(Failure::malformed(
+                    "channel binding is asked for, which no listener offers",
+                ));
             }
             _ => return Err(bad()),
         }
