@@ -242,6 +242,75 @@ fn users_come_and_go_and_are_kept() {
     assert!(lets_in(&server, "bert", "third") && !lets_in(&server, "an na/ü", "first"));
 }
 
+/// Types what it is given as lines at a terminal that it makes, each when nothing typed is shown, and prints what
+/// the terminal shows.
+const TERMINAL: &str = r#"
+import os, pty, sys, termios, time
+lines, command = sys.argv[1].split(","), sys.argv[2:]
+child, terminal = pty.fork()
+if child == 0:
+    os.execv(command[0], command)
+shown = b""
+def read():
+    try:
+        return os.read(terminal, 4096)
+    except OSError:
+        return b""
+for line in lines:
+    while not shown.endswith(b": "):
+        more = read()
+        if not more:
+            sys.exit("it ends: " + shown.decode())
+        shown += more
+    while termios.tcgetattr(terminal)[3] & termios.ECHO:
+        time.sleep(0.01)
+    os.write(terminal, line.encode() + b"\n")
+    shown += b"|"
+while more := read():
+    shown += more
+print(shown.decode())
+sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+"#;
+
+#[test]
+fn a_password_that_is_typed_is_not_shown() {
+    let server = start(&flags(PLAINTEXT, &[UNENCRYPTED]));
+    let add = |typed: &str| {
+        let mut command = Command::new("python3");
+        command.current_dir(server.data().parent().expect("a folder"));
+        command.args(["-c", TERMINAL, typed, env!("CARGO_BIN_EXE_fletch")]);
+        command.args(["users", "add", "anna"]);
+        command.output()
+    };
+    let Ok(output) = add("hidden-one,hidden-one") else {
+        eprintln!("skipped: there is no python3");
+        return;
+    };
+    let shown = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(output.status.success(), "{output:?}");
+    assert!(
+        shown.matches('|').count() == 2 && !shown.contains("hidden"),
+        "{shown}"
+    );
+    let mut client = server.client();
+    assert_eq!(
+        client.plain("anna", "hidden-one").error_code,
+        ErrorCode::NONE
+    );
+    // A slip changes nothing.
+    let output = add("hidden-two,hidden-tow").expect("python3");
+    let shown = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(
+        !output.status.success() && shown.contains("not the same"),
+        "{output:?}"
+    );
+    let mut client = server.client();
+    assert_eq!(
+        client.plain("anna", "hidden-one").error_code,
+        ErrorCode::NONE
+    );
+}
+
 #[test]
 fn no_more_users_than_there_may_be() {
     let server = start(&flags(PLAINTEXT, &["--sasl-users-max=1"]));

@@ -124,8 +124,7 @@ impl Server {
         let authenticator = Arc::new(authenticator);
         let acls = Acls::open(store.clone(), &config)
             .map_err(|error| ServerError::Logins(error.to_string()))?;
-        let basic = Basic::new(Arc::clone(&authenticator)).map_err(ServerError::Logins)?;
-        let basic = Arc::new(basic);
+        let basic = Arc::new(Basic::new(Arc::clone(&authenticator)));
         let web = |name, with_tls: bool, authentication: &str| Web {
             name,
             tls: tls.clone().filter(|_| with_tls),

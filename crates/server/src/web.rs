@@ -1,6 +1,7 @@
 //! What the HTTP listeners have in common: connections under a limit, TLS, and who asks.
 
 use std::convert::Infallible;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -73,14 +74,14 @@ pub(crate) async fn serve<S, F>(
             let place = Arc::clone(&places).acquire_owned().await;
             (place, listener.accept().await)
         };
-        let (place, (socket, _)) = tokio::select! {
+        let (place, (socket, peer)) = tokio::select! {
             accepted = accepted => accepted,
             () = stopping.cancelled() => break,
         };
         let (web, service, stopping) = (Arc::clone(&web), service.clone(), stopping.clone());
         connections.spawn(async move {
             let _place = place;
-            web.connection(socket, service, stopping).await;
+            web.connection(socket, peer.ip(), service, stopping).await;
         });
     }
     connections.close();
@@ -88,15 +89,20 @@ pub(crate) async fn serve<S, F>(
 }
 
 impl Web {
-    async fn connection<S, F>(&self, socket: TcpStream, service: S, stopping: CancellationToken)
-    where
+    async fn connection<S, F>(
+        &self,
+        socket: TcpStream,
+        from: IpAddr,
+        service: S,
+        stopping: CancellationToken,
+    ) where
         S: Fn(Request<Incoming>, Caller) -> F,
         F: Future<Output = Answer>,
     {
         // Answers are small, and each is waited for.
         let _ = socket.set_nodelay(true);
         let Some(tls) = &self.tls else {
-            return self.http(socket, service, stopping).await;
+            return self.http(socket, from, service, stopping).await;
         };
         let shaking = tls.acceptor(ClientAuth::Ignored).accept(socket);
         let shaken = tokio::select! {
@@ -104,7 +110,7 @@ impl Web {
             () = stopping.cancelled() => return,
         };
         match shaken {
-            Ok(Ok(stream)) => self.http(stream, service, stopping).await,
+            Ok(Ok(stream)) => self.http(stream, from, service, stopping).await,
             Ok(Err(error)) => debug!(listener = self.name, %error, "a TLS handshake failed"),
             Err(_) => debug!(listener = self.name, "a TLS handshake took too long"),
         }
@@ -113,6 +119,7 @@ impl Web {
     async fn http<S, F>(
         &self,
         stream: impl AsyncRead + AsyncWrite + Unpin,
+        from: IpAddr,
         service: S,
         stopping: CancellationToken,
     ) where
@@ -122,7 +129,7 @@ impl Web {
         let service = service_fn(|request: Request<Incoming>| {
             let service = &service;
             async move {
-                let caller = self.caller(&request).await;
+                let caller = self.caller(from, &request).await;
                 Ok::<_, Infallible>(service(request, caller).await)
             }
         });
@@ -144,11 +151,11 @@ impl Web {
         }
     }
 
-    async fn caller(&self, request: &Request<Incoming>) -> Caller {
+    async fn caller(&self, from: IpAddr, request: &Request<Incoming>) -> Caller {
         match &self.basic {
             None => Caller::Anyone,
             Some(basic) => {
-                let known = basic.principal(request.headers()).await;
+                let known = basic.principal(from, request.headers()).await;
                 known.map_or(Caller::Stranger, Caller::User)
             }
         }

@@ -75,30 +75,31 @@ fn new_password(matches: &ArgMatches) -> Result<Secret, String> {
         Some(path) => std::fs::read_to_string(path).map_err(|error| format!("{path}: {error}"))?,
         None => match std::env::var(NEW_PASSWORD) {
             Ok(password) => password,
+            Err(_) if std::io::stdin().is_terminal() => typed()?,
             Err(_) => {
-                let input = std::io::stdin();
-                if input.is_terminal() {
-                    eprint!("Password (it is shown): ");
-                    let mut line = String::new();
-                    input
-                        .read_line(&mut line)
-                        .map_err(|error| error.to_string())?;
-                    line
-                } else {
-                    let mut text = String::new();
-                    let read = input
-                        .lock()
-                        .take(PASSWORD_BYTES_MAX)
-                        .read_to_string(&mut text);
-                    read.map_err(|error| error.to_string())?;
-                    text
-                }
+                let mut text = String::new();
+                let read = std::io::stdin()
+                    .lock()
+                    .take(PASSWORD_BYTES_MAX)
+                    .read_to_string(&mut text);
+                read.map_err(|error| error.to_string())?;
+                text
             }
         },
     };
     match text.trim_end_matches(['\r', '\n']) {
         "" => Err("there is no password".to_owned()),
         password => Ok(Secret::new(password)),
+    }
+}
+
+/// A password from the terminal, which doesn't show it; so it is asked for twice.
+fn typed() -> Result<String, String> {
+    let ask = |prompt| rpassword::prompt_password(prompt).map_err(|error| error.to_string());
+    let password = ask("Password (it isn't shown): ")?;
+    match ask("The same again: ")? == password {
+        true => Ok(password),
+        false => Err("they are not the same".to_owned()),
     }
 }
 

@@ -153,12 +153,21 @@ impl Server {
 
     /// Memory in use, in KiB.
     pub fn resident_kib(&self) -> u64 {
+        self.memory_kib("VmRSS:")
+    }
+
+    /// The most memory that was in use so far, in KiB.
+    pub fn peak_kib(&self) -> u64 {
+        self.memory_kib("VmHWM:")
+    }
+
+    fn memory_kib(&self, which: &str) -> u64 {
         let status = fs::read_to_string(format!("/proc/{}/status", self.process.id()))
             .expect("a child of ours");
         let line = status
             .lines()
-            .find(|line| line.starts_with("VmRSS:"))
-            .expect("VmRSS");
+            .find(|line| line.starts_with(which))
+            .expect("a line of it");
         line.split_whitespace()
             .nth(1)
             .and_then(|kib| kib.parse().ok())

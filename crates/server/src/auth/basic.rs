@@ -1,13 +1,8 @@
 //! HTTP basic authentication (RFC 7617) against the users that log in to Kafka.
-//!
-//! Checking a password takes milliseconds by design, and HTTP clients send it with every request: what
-//! was right a moment ago is remembered, by a keyed hash.
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::net::IpAddr;
+use std::sync::Arc;
 
-use aws_lc_rs::hmac::{self, HMAC_SHA256};
-use aws_lc_rs::rand::SystemRandom;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use hyper::header::{AUTHORIZATION, HeaderMap};
@@ -16,73 +11,42 @@ use tracing::warn;
 use zeroize::Zeroizing;
 
 use super::Principal;
+use super::passwords::Verdict;
 use super::sasl::Authenticator;
-use super::verifier::Verifier;
 
-/// Logins remembered; when there are more, all are forgotten.
-const REMEMBERED_MAX: usize = 4096;
 /// Longer credentials are refused.
 const CREDENTIALS_BYTES_MAX: usize = 4096;
 
 /// Lets users in.
 pub(crate) struct Basic {
     authenticator: Arc<Authenticator>,
-    key: hmac::Key,
-    /// What was right, by a hash of user and password, and what it was checked against.
-    remembered: Mutex<HashMap<Vec<u8>, Verifier>>,
 }
 
 impl Basic {
-    pub(crate) fn new(authenticator: Arc<Authenticator>) -> Result<Self, String> {
-        let key = hmac::Key::generate(HMAC_SHA256, &SystemRandom::new());
-        Ok(Self {
-            authenticator,
-            key: key.map_err(|_| "there is no randomness".to_owned())?,
-            remembered: Mutex::new(HashMap::new()),
-        })
+    pub(crate) fn new(authenticator: Arc<Authenticator>) -> Self {
+        Self { authenticator }
     }
 
-    fn remembered(&self) -> MutexGuard<'_, HashMap<Vec<u8>, Verifier>> {
-        self.remembered
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Whose request has these headers; none if it is nobody's.
-    pub(crate) async fn principal(&self, headers: &HeaderMap) -> Option<Principal> {
+    /// Whose request, from an address, has these headers; none if it is nobody's.
+    pub(crate) async fn principal(&self, from: IpAddr, headers: &HeaderMap) -> Option<Principal> {
         let credentials = read(headers)?;
         let (user, password) = credentials.split_once(':')?;
-        let hash = hmac::sign(&self.key, credentials.as_bytes())
-            .as_ref()
-            .to_vec();
-        let current = self.authenticator.users.any_verifier(user);
-        if self.remembered().get(&hash) == Some(&current) {
-            return Some(Principal::user(user));
-        }
-        let is_right = self
-            .authenticator
-            .is_password(user, password.as_bytes())
-            .await;
-        let result = if is_right {
-            "accepted"
-        } else {
-            "wrong_password"
+        let verdict = self.authenticator.check(from, user, password.as_bytes());
+        let result = match verdict.await {
+            Verdict::Remembered => return Some(Principal::user(user)),
+            Verdict::Right => "accepted",
+            Verdict::Wrong => "wrong_password",
         };
         metrics::counter!("kafka_logins", "mechanism" => "BASIC", "result" => result).increment(1);
-        if !is_right {
-            warn!(
-                user,
-                "an HTTP login is refused: the user name or the password is wrong"
-            );
-            sleep(self.authenticator.failure_delay).await;
-            return None;
+        if result == "accepted" {
+            return Some(Principal::user(user));
         }
-        let mut remembered = self.remembered();
-        if remembered.len() >= REMEMBERED_MAX {
-            remembered.clear();
-        }
-        remembered.insert(hash, current);
-        Some(Principal::user(user))
+        warn!(
+            user,
+            "an HTTP login is refused: the user name or the password is wrong"
+        );
+        sleep(self.authenticator.failures.delay(from)).await;
+        None
     }
 }
 

@@ -5,9 +5,12 @@ mod base64_text;
 pub(crate) mod basic;
 mod der;
 pub(crate) mod distinguished_name;
+mod failures;
 pub(crate) mod mapping;
+pub(crate) mod passwords;
 pub(crate) mod principal;
 pub(crate) mod sasl;
+mod turns;
 pub(crate) mod users;
 pub(crate) mod verifier;
 

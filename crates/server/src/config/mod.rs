@@ -106,7 +106,7 @@ sections! {
         connections_per_address_max: u64 = 5_000, Kind::integer(1, 1_000_000, "connections");
         /// Connections accepted in a second; more wait.
         connections_per_second_max: u64 = 2_000, Kind::integer(1, 1_000_000, "connections");
-        /// How long a new connection may take for its TLS handshake and its login.
+        /// How long a client may take for its part of the TLS handshake and of the login.
         authentication_timeout_ms: u64 = 10_000, Kind::integer(100, DAY_MS, "milliseconds");
         /// The largest request that is read; a larger one closes the connection.
         request_bytes_max: u64 = 100 * MIB, Kind::integer(KIB, 2 * GIB - 1, "bytes");
@@ -213,7 +213,8 @@ sections! {
         admin_password_path: Option<PathBuf> = None, Kind::Path;
         /// Users that may exist, those of the configuration aside.
         users_max: u64 = 10_000, Kind::integer(0, 1_000_000, "users");
-        /// How long a failed login waits for its answer.
+        /// How long a failed login waits for its answer; up to sixteen times as long where many from one
+        /// address have failed lately.
         failure_delay_ms: u64 = 500, Kind::integer(0, 60_000, "milliseconds");
         /// The largest request that is read before the login.
         request_bytes_max: u64 = 64 * KIB, Kind::integer(KIB, MIB, "bytes");

@@ -2,7 +2,8 @@
 //! bounded, again and again (KIP-43, KIP-152, KIP-368).
 //!
 //! Before the login only three APIs are served, in small frames, one after the other, within
-//! `kafka.authentication_timeout_ms`.
+//! `kafka.authentication_timeout_ms`. That is the client's time: what a login waits for here, while many
+//! others are checked, isn't counted.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
@@ -17,7 +18,7 @@ use fletch_wire::{
 };
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio::sync::Mutex;
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, timeout_at};
 use tracing::{info, warn};
 
 use super::frames::{FrameError, Frames};
@@ -45,21 +46,34 @@ enum Stage {
 }
 
 impl Arriving<'_> {
-    /// Logs a client in.
+    /// Logs a client in, which has until the deadline for its part.
     pub(super) async fn log_in(
         &self,
         stream: &mut (impl AsyncRead + AsyncWrite + Unpin),
         frames: &mut Frames,
+        mut deadline: Instant,
     ) -> Result<Grant, Closed> {
+        let late = |_| Closed::SlowAuthentication;
         let mut stage = Stage::Choosing;
         loop {
-            let frame = next_frame(stream, frames).await?;
+            let frame = timeout_at(deadline, next_frame(stream, frames))
+                .await
+                .map_err(late)??;
+            let asked = Instant::now();
+            // A frame that is there already is read however late it is.
+            if asked > deadline {
+                return Err(Closed::SlowAuthentication);
+            }
             let (answer, next) = match stage {
                 Stage::Frames(exchange) => self.raw_step(exchange, &frame).await,
                 stage => self.login_request(stage, frame).await?,
             };
-            stream.write_all(&answer).await?;
-            stream.flush().await?;
+            deadline += asked.elapsed();
+            let sent = async {
+                stream.write_all(&answer).await?;
+                stream.flush().await
+            };
+            timeout_at(deadline, sent).await.map_err(late)??;
             match next {
                 Next::Stage(next) => stage = next,
                 Next::In(grant) => return Ok(grant),
@@ -194,7 +208,8 @@ impl Arriving<'_> {
     ) -> Result<Step, Failure> {
         let authenticator = &self.broker.authenticator;
         let mechanism = exchange.mechanism().name();
-        let stepped = exchange.step(authenticator, message).await;
+        let from = self.peer.ip();
+        let stepped = exchange.step(authenticator, from, message).await;
         let stepped = stepped.and_then(|step| match (&step, current) {
             (Step::Accepted(_, grant), Some(before)) if grant.principal != *before => {
                 Err(Failure::AnotherPrincipal {
@@ -216,7 +231,7 @@ impl Arriving<'_> {
                     .increment(1);
                 warn!(peer = %self.peer, listener = self.listener.name, mechanism, %failure, "login refused");
                 // Guessing takes its time.
-                sleep(authenticator.failure_delay).await;
+                sleep(authenticator.failures.delay(from)).await;
             }
         }
         stepped

@@ -290,10 +290,10 @@ impl Arriving<'_> {
         }
         let mut frames = Frames::new(bytes(config.sasl.request_bytes_max).min(request_bytes_max));
         let entered = tokio::select! {
-            entered = timeout_at(deadline, self.log_in(stream, &mut frames)) => entered,
+            entered = self.log_in(stream, &mut frames, deadline) => entered,
             () = self.closing.cancelled() => return Err(Closed::Stopping),
         };
-        let grant = entered.map_err(|_| Closed::SlowAuthentication)??;
+        let grant = entered?;
         frames.allow(request_bytes_max);
         Ok((grant, frames))
     }

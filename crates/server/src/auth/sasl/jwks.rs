@@ -1,5 +1,7 @@
 //! The keys that tokens are checked with: a JSON Web Key Set (RFC 7517) in a file or at a URL, read
-//! again when it is old, and when a token names a key that isn't in it.
+//! again now and then, and when a token names a key that isn't in it.
+//!
+//! Whoever has a token of a key that is known never waits for who publishes them, however slow that is.
 
 use std::path::PathBuf;
 use std::sync::{Arc, PoisonError, RwLock};
@@ -16,8 +18,9 @@ use rustls::pki_types::ServerName;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::sync::Mutex;
-use tokio::time::{Instant, timeout};
+use tokio::time::{Instant, sleep, timeout};
 use tokio_rustls::TlsConnector;
+use tokio_util::task::AbortOnDropHandle;
 use tracing::warn;
 
 use crate::config::SaslConfig;
@@ -43,8 +46,15 @@ enum Source {
 
 /// The keys, as of the last look.
 pub(super) struct Keys {
+    shared: Arc<Shared>,
+    /// Looks again now and then, until dropped.
+    _refreshing: Option<AbortOnDropHandle<()>>,
+}
+
+struct Shared {
     source: Source,
-    refresh: Duration,
+    /// Tokens that name keys nobody knows make for one look in this time.
+    look_interval: Duration,
     current: RwLock<Arc<JwkSet>>,
     /// When it was looked last. Whoever holds it looks.
     looked: Mutex<Instant>,
@@ -77,45 +87,71 @@ impl Keys {
                 JwkSet { keys: Vec::new() }
             }
         };
-        Ok(Some(Self {
+        let refresh = Duration::from_millis(config.oauthbearer_jwks_refresh_ms);
+        let shared = Arc::new(Shared {
             source,
-            refresh: Duration::from_millis(config.oauthbearer_jwks_refresh_ms),
+            look_interval: LOOK_INTERVAL.min(refresh),
             current: RwLock::new(Arc::new(first)),
             looked: Mutex::new(Instant::now()),
+        });
+        let refreshing = tokio::spawn({
+            let shared = Arc::clone(&shared);
+            async move {
+                loop {
+                    sleep(refresh).await;
+                    let mut looked = shared.looked.lock().await;
+                    shared.look().await;
+                    *looked = Instant::now();
+                }
+            }
+        });
+        Ok(Some(Self {
+            shared,
+            _refreshing: Some(AbortOnDropHandle::new(refreshing)),
         }))
     }
 
     #[cfg(test)]
     pub(super) fn fixed(keys: JwkSet) -> Self {
         Self {
-            source: Source::Fixed,
-            refresh: Duration::MAX,
-            current: RwLock::new(Arc::new(keys)),
-            looked: Mutex::new(Instant::now()),
+            shared: Arc::new(Shared {
+                source: Source::Fixed,
+                look_interval: LOOK_INTERVAL,
+                current: RwLock::new(Arc::new(keys)),
+                looked: Mutex::new(Instant::now()),
+            }),
+            _refreshing: None,
         }
     }
 
+    /// The keys; after another look, if this one isn't among them.
+    pub(super) async fn with(&self, key_id: Option<&str>) -> Arc<JwkSet> {
+        let shared = &self.shared;
+        let has_it = |keys: &JwkSet| match key_id {
+            Some(id) => keys.find(id).is_some(),
+            None => !keys.keys.is_empty(),
+        };
+        let current = shared.current();
+        if has_it(&current) {
+            return current;
+        }
+        let mut looked = shared.looked.lock().await;
+        // Somebody else may have looked meanwhile.
+        if looked.elapsed() >= shared.look_interval && !has_it(&shared.current()) {
+            shared.look().await;
+            *looked = Instant::now();
+        }
+        shared.current()
+    }
+}
+
+impl Shared {
     fn current(&self) -> Arc<JwkSet> {
         let current = self.current.read().unwrap_or_else(PoisonError::into_inner);
         Arc::clone(&current)
     }
 
-    /// The keys, after another look if this one isn't among them or they are old.
-    pub(super) async fn with(&self, key_id: Option<&str>) -> Arc<JwkSet> {
-        let has_it = |keys: &JwkSet| match key_id {
-            Some(id) => keys.find(id).is_some(),
-            None => !keys.keys.is_empty(),
-        };
-        let mut looked = self.looked.lock().await;
-        let current = self.current();
-        let wait = match has_it(&current) {
-            true => self.refresh,
-            false => LOOK_INTERVAL.min(self.refresh),
-        };
-        if looked.elapsed() < wait {
-            return current;
-        }
-        *looked = Instant::now();
+    async fn look(&self) {
         match self.source.read().await {
             Ok(keys) => {
                 *self.current.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(keys);
@@ -124,7 +160,6 @@ impl Keys {
                 warn!(%why, "the keys of tokens can't be read again; those of before serve on")
             }
         }
-        self.current()
     }
 }
 
@@ -184,7 +219,8 @@ where
     let (mut sender, connection) = http1::handshake(TokioIo::new(stream))
         .await
         .map_err(|error| words(&error))?;
-    let connection = tokio::spawn(connection);
+    // It ends with this, also if nothing comes.
+    let _connection = AbortOnDropHandle::new(tokio::spawn(connection));
     let target = url.path_and_query().map_or("/", |target| target.as_str());
     let authority = url.authority().map_or("", |authority| authority.as_str());
     let request = Request::get(target)
@@ -192,19 +228,14 @@ where
         .header(ACCEPT, "application/json")
         .body(Empty::<Bytes>::new())
         .map_err(|error| words(&error))?;
-    let answered = async {
-        let answer = sender
-            .send_request(request)
-            .await
-            .map_err(|error| words(&error))?;
-        if answer.status() != StatusCode::OK {
-            return Err(format!("it answers {}", answer.status()));
-        }
-        let body = Limited::new(answer.into_body(), BYTES_MAX).collect().await;
-        body.map(|body| body.to_bytes())
-            .map_err(|error| error.to_string())
-    };
-    let answered = answered.await;
-    connection.abort();
-    answered
+    let answer = sender
+        .send_request(request)
+        .await
+        .map_err(|error| words(&error))?;
+    if answer.status() != StatusCode::OK {
+        return Err(format!("it answers {}", answer.status()));
+    }
+    let body = Limited::new(answer.into_body(), BYTES_MAX).collect().await;
+    body.map(|body| body.to_bytes())
+        .map_err(|error| error.to_string())
 }

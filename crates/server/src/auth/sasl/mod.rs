@@ -6,13 +6,14 @@ pub(crate) mod plain;
 pub(crate) mod scram;
 
 use std::fmt;
+use std::net::IpAddr;
 use std::time::Duration;
-
-use tokio::sync::Semaphore;
 
 use self::oauthbearer::{Bearer, BearerExchange};
 use self::scram::{Scram, ScramStep};
 use super::Principal;
+use super::failures::Failures;
+use super::passwords::{Passwords, Verdict};
 use super::users::Users;
 use super::verifier::ScramHash;
 use crate::config::SaslConfig;
@@ -149,9 +150,8 @@ pub(crate) struct Authenticator {
     bearer: Option<Bearer>,
     session: Option<Duration>,
     /// How long a failure is held back.
-    pub(crate) failure_delay: Duration,
-    /// Passwords that are hashed at once: it takes a core's whole time.
-    hashing: Semaphore,
+    pub(crate) failures: Failures,
+    passwords: Passwords,
 }
 
 /// An exchange that goes on.
@@ -179,7 +179,6 @@ impl Authenticator {
             .into_iter()
             .filter(|mechanism| *mechanism != Mechanism::OauthBearer || bearer.is_some())
             .collect();
-        let cores = std::thread::available_parallelism().map_or(1, usize::from);
         Ok(Self {
             users,
             mechanisms,
@@ -189,9 +188,8 @@ impl Authenticator {
                 0 => None,
                 ms => Some(Duration::from_millis(ms)),
             },
-            failure_delay: Duration::from_millis(config.failure_delay_ms),
-            // One core is left for those who are in already.
-            hashing: Semaphore::new((cores - 1).max(1)),
+            failures: Failures::new(Duration::from_millis(config.failure_delay_ms)),
+            passwords: Passwords::new()?,
         })
     }
 
@@ -218,16 +216,11 @@ impl Authenticator {
         })
     }
 
-    /// Whether a user has this password. Takes milliseconds, and longer while many ask.
-    pub(crate) async fn is_password(&self, user: &str, password: &[u8]) -> bool {
+    /// Whether this is the password of a user, which somebody at an address gives. Takes milliseconds the first
+    /// time, and longer while many ask.
+    pub(crate) async fn check(&self, from: IpAddr, user: &str, password: &[u8]) -> Verdict {
         let verifier = self.users.any_verifier(user);
-        let password = zeroize::Zeroizing::new(password.to_vec());
-        // The semaphore is never closed.
-        let Ok(_turn) = self.hashing.acquire().await else {
-            return false;
-        };
-        let hashed = tokio::task::spawn_blocking(move || verifier.is_of(&password));
-        hashed.await.unwrap_or(false)
+        self.passwords.check(from, user, password, verifier).await
     }
 
     fn grant(&self, user: &str, token: Option<Duration>) -> Grant {
@@ -248,20 +241,22 @@ impl Exchange {
         self.mechanism
     }
 
-    /// Takes what the client says next.
+    /// Takes what the client at this address says next.
     ///
     /// # Errors
     /// If the client isn't let in; the exchange is over then.
     pub(crate) async fn step(
         &mut self,
         authenticator: &Authenticator,
+        from: IpAddr,
         message: &[u8],
     ) -> Result<Step, Failure> {
         match &mut self.state {
             State::Plain => {
                 let login = plain::Login::parse(message)?;
-                if !authenticator.is_password(login.user, login.password).await {
-                    return Err(Failure::wrong_password(login.user));
+                let (user, password) = (login.user, login.password);
+                if authenticator.check(from, user, password).await == Verdict::Wrong {
+                    return Err(Failure::wrong_password(user));
                 }
                 Ok(Step::Accepted(
                     Vec::new(),
