@@ -202,10 +202,10 @@ fn a_crash_sends_nothing_twice() {
         if broken_off == 12 {
             break server;
         }
-        let address = server.http;
+        // Connected before the clock runs: a busy machine may start the thread after the kill.
+        let mut socket = std::net::TcpStream::connect(server.http).unwrap();
         let asking = std::thread::spawn(move || {
             use std::io::{Read, Write};
-            let mut socket = std::net::TcpStream::connect(address).unwrap();
             let path = "/dead-letters/orders/replay?limit=700";
             let _ = write!(
                 socket,

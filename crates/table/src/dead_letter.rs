@@ -1,10 +1,14 @@
 //! Records that can't become rows: kept byte for byte in a topic of their own, with the reason.
 
 use std::collections::HashSet;
+use std::fmt;
 
 use bytes::Bytes;
 use fletch_wire::records::Headers;
 use uuid::Uuid;
+
+use crate::Format;
+use crate::convert::detect::Role;
 
 /// A topic's dead letters go to the topic of its name with this ending.
 pub const SUFFIX: &str = ".dead-letters";
@@ -21,6 +25,9 @@ pub const HEADER_REASON: &str = "fletch.reason";
 pub const HEADER_MESSAGE: &str = "fletch.message";
 /// Header: where in the value, if it can be said.
 pub const HEADER_PATH: &str = "fletch.path";
+/// Header: what had the record, `value` or `key`, and after a dot the format if it came to one of the words
+/// of [`Format`]: `value.avro`. Not there if neither was looked at.
+pub const HEADER_DECODER: &str = "fletch.decoder";
 /// Header: name of the topic the record was sent to.
 pub const HEADER_TOPIC: &str = "fletch.topic";
 /// Header: id of that topic, as a UUID.
@@ -81,6 +88,22 @@ pub(crate) struct Refusal {
     pub path: String,
 }
 
+/// Which decoder had a record that is refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Decoder {
+    pub role: Role,
+    /// None for a payload of a schema that nobody knows.
+    pub format: Option<Format>,
+}
+
+impl fmt::Display for Decoder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.role.as_str())?;
+        self.format
+            .map_or(Ok(()), |format| write!(f, ".{}", format.as_str()))
+    }
+}
+
 /// A record on its way to the dead-letter topic.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct DeadLetter {
@@ -91,6 +114,8 @@ pub(crate) struct DeadLetter {
     pub value: Option<Bytes>,
     pub headers: Vec<(Bytes, Option<Bytes>)>,
     pub schema_id: Option<u32>,
+    /// None if its value and its key weren't looked at.
+    pub decoder: Option<Decoder>,
     pub refusal: Refusal,
 }
 
@@ -120,6 +145,9 @@ impl DeadLetter {
         add(HEADER_MESSAGE, self.refusal.message.clone());
         if !self.refusal.path.is_empty() {
             add(HEADER_PATH, self.refusal.path.clone());
+        }
+        if let Some(decoder) = self.decoder {
+            add(HEADER_DECODER, decoder.to_string());
         }
         add(HEADER_TOPIC, topic.into());
         add(HEADER_TOPIC_ID, topic_id.to_string());

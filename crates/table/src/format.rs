@@ -56,6 +56,34 @@ pub(crate) struct Origin {
     pub schema_id: Option<u32>,
 }
 
+/// What is known of a payload that can't be read: as far as it came.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct Sought {
+    /// None if it didn't come to a decoder: nobody knows the schema it names.
+    pub format: Option<Format>,
+    /// The id it names, or the one its schema is known by.
+    pub schema_id: Option<u32>,
+}
+
+impl Sought {
+    /// A payload of this format, without a schema.
+    pub(crate) fn of(format: Format) -> Self {
+        Self {
+            format: Some(format),
+            schema_id: None,
+        }
+    }
+}
+
+impl From<Origin> for Sought {
+    fn from(origin: Origin) -> Self {
+        Self {
+            format: Some(origin.format),
+            schema_id: origin.schema_id,
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

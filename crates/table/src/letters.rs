@@ -10,10 +10,11 @@ use fletch_wire::records::Headers;
 use crate::dead_letter as dl;
 
 /// The columns, and the headers they are made of.
-const TEXTS: [(&str, &str); 5] = [
+const TEXTS: [(&str, &str); 6] = [
     ("reason", dl::HEADER_REASON),
     ("message", dl::HEADER_MESSAGE),
     ("path", dl::HEADER_PATH),
+    ("decoder", dl::HEADER_DECODER),
     ("source_topic", dl::HEADER_TOPIC),
     ("source_topic_id", dl::HEADER_TOPIC_ID),
 ];
@@ -47,12 +48,16 @@ pub(crate) struct LettersBuilder {
 }
 
 impl LettersBuilder {
-    /// Adds a row. A record that was a dead letter before has the headers twice: the last one counts.
+    /// Adds a row. A record that was a dead letter before has the headers twice: what counts begins with the
+    /// last reason.
     pub(crate) fn push(&mut self, headers: Headers<'_>) {
         let (mut texts, mut partition, mut offset, mut schema_id) =
             ([None; TEXTS.len()], None, None, None);
         for header in headers {
             let key = header.key;
+            if key == dl::HEADER_REASON.as_bytes() {
+                (texts, partition, offset, schema_id) = ([None; TEXTS.len()], None, None, None);
+            }
             let of_text = TEXTS.iter().position(|(_, name)| key == name.as_bytes());
             if let Some(text) = of_text.and_then(|at| texts.get_mut(at)) {
                 *text = header.value;

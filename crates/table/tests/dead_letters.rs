@@ -89,6 +89,12 @@ async fn each_is_kept_byte_for_byte_with_the_reason() {
         assert_eq!(letter.header(dl::HEADER_TOPIC).as_deref(), Some("events"));
         let framed = *why != "not_framed";
         assert_eq!(letter.header(dl::HEADER_SCHEMA_ID).is_some(), framed);
+        let decoder = letter.header(dl::HEADER_DECODER);
+        let format = match *why {
+            "unsupported_schema" => "value.protobuf",
+            _ => "value.avro",
+        };
+        assert_eq!(decoder.as_deref(), Some(format));
         assert!(!letter.header(dl::HEADER_MESSAGE).unwrap().is_empty());
     }
     assert_eq!(server.tables.status()[0].dead_letters, 8);
@@ -142,6 +148,10 @@ async fn they_have_a_table_that_says_why_and_no_dead_letters_of_their_own() {
     reasons.sort_unstable();
     let expected = ["invalid_header", "not_framed", "unknown_schema"];
     assert_eq!(reasons, expected.map(|reason| Some(reason.to_owned())));
+    let mut decoders = text("decoder");
+    decoders.sort_unstable();
+    let avro = || Some("value.avro".to_owned());
+    assert_eq!(decoders, [None, None, None, avro(), avro()]);
     assert_eq!(text("source_topic")[0].as_deref(), Some("events"));
     assert_eq!(text("source_topic_id")[0], Some(topic.id.to_string()));
     assert!(text("message")[..3].iter().all(Option::is_some));

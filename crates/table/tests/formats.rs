@@ -150,6 +150,8 @@ async fn a_pinned_format_takes_nothing_else() {
             _ => ("not_framed", "the topic's format is avro"),
         };
         assert_eq!(dead[0].header(dl::HEADER_REASON).as_deref(), Some(reason));
+        let decoder = dead[0].header(dl::HEADER_DECODER).unwrap();
+        assert_eq!(decoder, format!("value.{format}"));
         let message = dead[0].header(dl::HEADER_MESSAGE).unwrap();
         assert!(message.contains(words), "{message}");
     }
@@ -254,6 +256,10 @@ async fn keys_are_typed_when_asked_for() {
     assert_eq!(
         dead[0].header(dl::HEADER_PATH).as_deref(),
         Some("kafka_key_value")
+    );
+    assert_eq!(
+        dead[0].header(dl::HEADER_DECODER).as_deref(),
+        Some("key.avro")
     );
     let message = dead[0].header(dl::HEADER_MESSAGE).unwrap();
     assert!(message.ends_with("at byte 5"), "{message}");

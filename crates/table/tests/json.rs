@@ -165,6 +165,13 @@ async fn pinned_json_takes_any_json_and_keys_may_be_json() {
         .map(|d| d.header(dl::HEADER_REASON).unwrap())
         .collect();
     assert_eq!(reasons, ["invalid_value", "invalid_value"]);
+    for letter in &dead {
+        let decoder = letter.header(dl::HEADER_DECODER);
+        assert!(matches!(
+            decoder.as_deref(),
+            Some("value.json" | "key.json")
+        ));
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -213,12 +220,17 @@ async fn json_with_a_schema_is_checked_against_it() {
             (
                 d.header(dl::HEADER_REASON).unwrap(),
                 d.header(dl::HEADER_SCHEMA_ID).unwrap(),
+                d.header(dl::HEADER_DECODER).unwrap(),
             )
         })
         .collect();
     let expected = [("invalid_value", "7"), ("invalid_value", "8")];
     assert_eq!(
         told,
-        expected.map(|(why, id)| (why.to_owned(), id.to_owned()))
+        expected.map(|(why, id)| (
+            why.to_owned(),
+            id.to_owned(),
+            "value.json_schema".to_owned()
+        ))
     );
 }

@@ -125,6 +125,7 @@ async fn a_record_that_breaks_the_decoder_costs_no_other() {
             letter.header(dl::HEADER_REASON).as_deref(),
             Some("internal")
         );
+        assert_eq!(letter.header(dl::HEADER_DECODER), None);
     }
     assert!(server.tables.status()[0].error.is_none());
 }

@@ -124,6 +124,10 @@ async fn fields_go_on_in_their_columns_by_number() {
             .all(|(_, format)| format == "protobuf")
     );
     let dead = server.records("orders.dead-letters").await;
+    for letter in &dead {
+        let decoder = letter.header(dl::HEADER_DECODER);
+        assert_eq!(decoder.as_deref(), Some("value.protobuf"));
+    }
     let mut told: Vec<_> = dead
         .iter()
         .map(|d| {

@@ -228,6 +228,9 @@ fn show(letter: &Value) {
     println!("{}", line(letter));
     println!("timestamp: {}", letter["timestamp"]);
     println!("schema id: {}", letter["schema_id"]);
+    if let Some(decoder) = letter["decoder"].as_str() {
+        println!("decoder: {decoder}");
+    }
     println!("key:   {}", bytes(&letter["key"]));
     println!("value: {}", bytes(&letter["value"]));
     for header in letter["headers"].as_array().into_iter().flatten() {

@@ -10,8 +10,8 @@ mod replay;
 use bytes::Bytes;
 use fletch_store::{ReadError, Store, Topic};
 use fletch_table::dead_letter::{
-    HEADER_MESSAGE, HEADER_OFFSET, HEADER_PARTITION, HEADER_PATH, HEADER_REASON, HEADER_SCHEMA_ID,
-    HEADER_TOPIC, HEADER_TOPIC_ID, SUFFIX,
+    HEADER_DECODER, HEADER_MESSAGE, HEADER_OFFSET, HEADER_PARTITION, HEADER_PATH, HEADER_REASON,
+    HEADER_SCHEMA_ID, HEADER_TOPIC, HEADER_TOPIC_ID, SUFFIX,
 };
 use fletch_wire::records::{Batch, Record};
 use fletch_wire::{Limits, Uuid};
@@ -71,6 +71,7 @@ pub(crate) struct Letter {
     pub(crate) message: String,
     pub(crate) path: Option<String>,
     pub(crate) schema_id: Option<u32>,
+    pub(crate) decoder: Option<String>,
     /// None if the headers don't say: somebody else wrote to the topic.
     pub(crate) source: Option<Source>,
 }
@@ -115,6 +116,7 @@ impl Letter {
             message: said(HEADER_MESSAGE).unwrap_or_default(),
             path: said(HEADER_PATH),
             schema_id: said(HEADER_SCHEMA_ID).and_then(|id| id.parse().ok()),
+            decoder: said(HEADER_DECODER),
             source: source(),
         }
     }

@@ -86,6 +86,7 @@ pub(crate) fn as_json(letter: &Letter, replayed: bool) -> Value {
         "message": letter.message,
         "path": letter.path,
         "schema_id": letter.schema_id,
+        "decoder": letter.decoder,
         "source": letter.source.as_ref().map(|source| json!({
             "topic": source.topic,
             "topic_id": source.topic_id.to_string(),

@@ -14,6 +14,7 @@ use super::payloads::{Payloads, refusal};
 use super::window::{Fault, Window};
 use super::{Beside, Converter, Output};
 use crate::dead_letter::Reason;
+use crate::format::Sought;
 use crate::{TableError, letters, lineage};
 
 /// Rows in their order, by column group.
@@ -243,7 +244,7 @@ fn fault(role: Role, payloads: Option<&Payloads>, row: &Row<'_>, error: &RowErro
     refusal.path.clone_from(&error.path);
     Fault {
         role,
-        schema_id: origin.and_then(|origin| origin.schema_id),
+        sought: origin.map(Sought::from).unwrap_or_default(),
         refusal,
         // A transcoded row's bytes aren't the payload's.
         from_end: row

@@ -24,6 +24,16 @@ pub enum Role {
     Key,
 }
 
+impl Role {
+    /// The word for it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Value => "value",
+            Self::Key => "key",
+        }
+    }
+}
+
 /// A schema's name, as registries know it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum SchemaName {

@@ -119,17 +119,3 @@ impl Input {
         }
     }
 }
-
-impl Output {
-    /// Adds what came of later records.
-    fn append(&mut self, later: Self) {
-        self.rows.extend(later.rows);
-        self.dead.extend(later.dead);
-        self.next.extend(later.next);
-        self.records += later.records;
-        for (reason, count) in later.raw {
-            *self.raw.entry(reason).or_default() += count;
-        }
-        self.stopped = later.stopped;
-    }
-}

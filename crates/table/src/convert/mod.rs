@@ -6,6 +6,7 @@ mod decode;
 pub(crate) mod detect;
 mod guard;
 mod json;
+mod output;
 pub(crate) mod payloads;
 mod pending;
 mod plain;
@@ -13,10 +14,8 @@ mod rows;
 mod window;
 mod writers;
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
-use arrow_array::RecordBatch;
 use arrow_schema::{Fields, SchemaRef};
 use fletch_columnar::avro::Schema;
 use fletch_store::StoredBatch;
@@ -28,12 +27,14 @@ use self::detect::Role;
 use self::payloads::{Payloads, Read, Unfit, Want, refusal};
 use self::pending::{Pending, Readings};
 use self::rows::Rows;
-use self::window::{Piece, Window, letter};
+use self::window::{Window, letter};
 use crate::TableError;
-use crate::dead_letter::{DeadLetter, Reason};
+use crate::dead_letter::Reason;
 use crate::faults::Faults;
+use crate::format::Sought;
 use crate::settings::{OnInvalid, TopicSettings};
 
+pub(crate) use self::output::{Need, Output, Stopped};
 pub(crate) use self::plain::as_field;
 pub(crate) use self::writers::check_schema;
 
@@ -48,37 +49,6 @@ pub(crate) struct Input {
     pub from: i64,
     pub until: i64,
     pub batches: Vec<StoredBatch>,
-}
-
-/// What became of the inputs.
-#[derive(Debug, Default)]
-pub(crate) struct Output {
-    /// Rows, in order of the inputs.
-    pub rows: Vec<RecordBatch>,
-    /// Records that are no rows.
-    pub dead: Vec<DeadLetter>,
-    /// Of records that are rows although they, or their keys, can't be read: how many, by reason.
-    pub raw: HashMap<&'static str, u64>,
-    /// Next offset of each partition that got further.
-    pub next: HashMap<i32, i64>,
-    /// Records taken, dead letters included.
-    pub records: u64,
-    /// A partition whose next record needs something first. Later inputs weren't looked at.
-    pub stopped: Option<Stopped>,
-}
-
-/// Where something is missing.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Stopped {
-    pub partition: i32,
-    pub need: Need,
-}
-
-/// What is missing, and to read what.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(crate) struct Need {
-    pub role: Role,
-    pub want: Want,
 }
 
 /// The schemas that a table's columns hold.
@@ -276,8 +246,11 @@ impl Converter {
                         output.stopped = Some(Stopped { partition, need });
                         break 'all;
                     }
-                    Err((_, Unfit::Refused(schema_id, refusal))) => {
-                        let letter = letter(partition, &record, schema_id, refusal);
+                    Err((role, Unfit::Refused(sought, refusal))) => {
+                        // What is wrong with a header isn't said by either decoder.
+                        let by =
+                            (refusal.reason != Reason::InvalidHeader).then_some((role, sought));
+                        let letter = letter(partition, &record, by, refusal);
                         output.dead.push(letter);
                     }
                 }
@@ -325,7 +298,7 @@ impl Converter {
             if let Err(error) = std::str::from_utf8(header.key) {
                 let message = format!("a header's key is not UTF-8: {error}");
                 let refusal = refusal(Reason::InvalidHeader, message);
-                return Err((Role::Value, Unfit::Refused(None, refusal)));
+                return Err((Role::Value, Unfit::Refused(Sought::default(), refusal)));
             }
         }
         if let Some(value) = record.value {
@@ -383,27 +356,5 @@ impl Converter {
             keys.clear();
         }
         Ok(())
-    }
-}
-
-impl Output {
-    /// A batch, or what is left of it from offset `from` on, is lost to the table.
-    fn unreadable(&mut self, piece: &Piece, from: i64, message: String) {
-        let last = piece.until - 1;
-        self.dead.push(DeadLetter {
-            partition: piece.partition,
-            offset: from,
-            timestamp: -1,
-            key: None,
-            value: Some(piece.sent.clone()),
-            headers: Vec::new(),
-            schema_id: None,
-            refusal: refusal(
-                Reason::UnreadableBatch,
-                format!("offsets {from} to {last} can't be read: {message}"),
-            ),
-        });
-        self.records += u64::try_from(piece.until - from).unwrap_or(0);
-        self.next.insert(piece.partition, piece.until);
     }
 }

@@ -26,7 +26,7 @@ use super::json::{Json, looks_like_an_object};
 use super::rows::Body;
 use super::writers::{Form, Writer, check_schema};
 use crate::dead_letter::{Reason, Refusal};
-use crate::format::Origin;
+use crate::format::{Origin, Sought};
 use crate::settings::PayloadSettings;
 use crate::source::SchemaText;
 use crate::{Format, TableError};
@@ -55,7 +55,7 @@ pub(crate) enum Unfit {
     /// It can once this is there.
     Wants(Want),
     /// It never can.
-    Refused(Option<u32>, Refusal),
+    Refused(Sought, Refusal),
 }
 
 /// What has to be there before a payload can be read.
@@ -260,7 +260,7 @@ impl Payloads {
                     Ok(read) => return Ok(read),
                     Err(misfit) => misfit,
                 };
-                return Err(Unfit::Refused(None, invalid(misfit, 0)));
+                return Err(Unfit::Refused(Sought::of(Format::Json), invalid(misfit, 0)));
             }
             Some(_) if self.settings.given.is_some() => {
                 let body = Framed {
@@ -292,7 +292,8 @@ impl Payloads {
             return self.by_schema(SchemaRef::Id(id), body, arena);
         }
         if let Some(format) = self.settings.format {
-            return Err(Unfit::Refused(None, not_framed(format, payload)));
+            let refusal = not_framed(format, payload);
+            return Err(Unfit::Refused(Sought::of(format), refusal));
         }
         if looks_like_an_object(payload)
             && let Ok(read) = self.json(payload, arena)?
@@ -314,7 +315,8 @@ impl Payloads {
     ) -> Result<Read<'a>, Unfit> {
         let Some(writer) = self.writers.get_mut(&number) else {
             let message = format!("writer {number} is gone");
-            return Err(Unfit::Refused(None, refusal(Reason::Internal, message)));
+            let refusal = refusal(Reason::Internal, message);
+            return Err(Unfit::Refused(Sought::default(), refusal));
         };
         let body = match &mut writer.form {
             Form::AsSent | Form::Json => Body::Payload(body),
@@ -322,7 +324,7 @@ impl Payloads {
                 let start = arena.len();
                 let skipped = payload.len() - body.len();
                 transcoder.transcode(body, arena).map_err(|misfit| {
-                    Unfit::Refused(writer.origin.schema_id, invalid(misfit, skipped))
+                    Unfit::Refused(writer.origin.into(), invalid(misfit, skipped))
                 })?;
                 Body::Arena(start..arena.len())
             }

@@ -9,7 +9,8 @@ use fletch_wire::records::{Batch, Record, Records};
 
 use super::Input;
 use super::detect::Role;
-use crate::dead_letter::{DeadLetter, Refusal};
+use crate::dead_letter::{DeadLetter, Decoder, Refusal};
+use crate::format::Sought;
 
 /// Decompressed batches that are being taken apart together.
 #[derive(Default)]
@@ -36,7 +37,7 @@ pub(super) struct Piece {
 /// What a decoder has against a row.
 pub(super) struct Fault {
     pub(super) role: Role,
-    pub(super) schema_id: Option<u32>,
+    pub(super) sought: Sought,
     pub(super) refusal: Refusal,
     /// Bytes from the one at fault to the end of the payload, if the row is the payload's end.
     pub(super) from_end: Option<usize>,
@@ -93,9 +94,9 @@ impl Window {
                     return;
                 }
                 if let Some(fault) = bad.remove(&(piece.partition, record.offset)) {
-                    let schema_id = fault.schema_id;
+                    let by = Some((fault.role, fault.sought));
                     let refusal = fault.about(&record);
-                    dead.push(letter(piece.partition, &record, schema_id, refusal));
+                    dead.push(letter(piece.partition, &record, by, refusal));
                 }
             }
         }
@@ -118,11 +119,12 @@ impl Fault {
     }
 }
 
-/// The bytes are copied: a dead letter outlives the batch it was in.
+/// A record that is refused, by the decoder of its value or its key if by one of them. The bytes are copied: a
+/// dead letter outlives the batch it was in.
 pub(super) fn letter(
     partition: i32,
     record: &Record<'_>,
-    schema_id: Option<u32>,
+    by: Option<(Role, Sought)>,
     refusal: Refusal,
 ) -> DeadLetter {
     DeadLetter {
@@ -138,7 +140,8 @@ pub(super) fn letter(
                 (Bytes::copy_from_slice(header.key), value)
             })
             .collect(),
-        schema_id,
+        schema_id: by.and_then(|(_, sought)| sought.schema_id),
+        decoder: by.map(|(role, Sought { format, .. })| Decoder { role, format }),
         refusal,
     }
 }

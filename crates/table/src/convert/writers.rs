@@ -46,7 +46,7 @@ impl Writer {
     ) -> Result<Self, Unfit> {
         let invalid = |why: String| {
             let refusal = refusal(Reason::InvalidSchema, why);
-            Unfit::Refused(origin.schema_id, refusal)
+            Unfit::Refused(origin.into(), refusal)
         };
         let references = text.references.iter();
         let references: Vec<(&str, &str)> = references
@@ -86,7 +86,7 @@ impl Writer {
     ) -> Result<Self, Unfit> {
         let writer = schema.writer(path, Limits::default()).map_err(|error| {
             let refusal = refusal(Reason::InvalidSchema, error.to_string());
-            Unfit::Refused(origin.schema_id, refusal)
+            Unfit::Refused(origin.into(), refusal)
         })?;
         let writer = match (role, table) {
             // Another type's numbers say nothing about these columns.
@@ -106,7 +106,7 @@ impl Writer {
             (Role::Value, AvroKind::Record) => schema,
             _ => as_field(column(role), &schema).map_err(|error| {
                 let refusal = refusal(Reason::InvalidSchema, error.to_string());
-                Unfit::Refused(origin.schema_id, refusal)
+                Unfit::Refused(origin.into(), refusal)
             })?,
         };
         Ok(Self {
@@ -144,7 +144,7 @@ pub(super) fn given_message(
     };
     schema.path(name).ok_or_else(|| {
         let message = format!("the schema has no message {name}");
-        Unfit::Refused(origin.schema_id, refusal(Reason::InvalidSchema, message))
+        Unfit::Refused(origin.into(), refusal(Reason::InvalidSchema, message))
     })
 }
 
@@ -176,6 +176,6 @@ pub(super) fn parse_protobuf(text: &SchemaText, origin: Origin) -> Result<protob
         .collect();
     protobuf::Schema::parse(&text.text, &references).map_err(|error| {
         let refusal = refusal(Reason::InvalidSchema, error.to_string());
-        Unfit::Refused(origin.schema_id, refusal)
+        Unfit::Refused(origin.into(), refusal)
     })
 }

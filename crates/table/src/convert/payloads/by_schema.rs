@@ -7,7 +7,7 @@ use crate::Format;
 use crate::convert::detect::SchemaRef;
 use crate::convert::writers::{self, Writer, format_of};
 use crate::dead_letter::Reason;
-use crate::format::Origin;
+use crate::format::{Origin, Sought};
 use crate::source::{SchemaKind, SchemaText};
 
 impl Payloads {
@@ -22,7 +22,7 @@ impl Payloads {
             None => return Err(Unfit::Wants(Want::Schema(reference))),
             Some(Known::Writer(writer)) => *writer,
             Some(Known::Refused(refusal)) => {
-                return Err(Unfit::Refused(reference.id(), refusal.clone()));
+                return Err(Unfit::Refused(self.sought(reference), refusal.clone()));
             }
             Some(Known::Messages(..)) => return self.message(reference, framed, arena),
             Some(Known::Text(text)) => {
@@ -33,9 +33,9 @@ impl Payloads {
                         return self.by_schema(reference, framed, arena);
                     }
                     Err(wants @ Unfit::Wants(_)) => return Err(wants),
-                    Err(Unfit::Refused(id, refusal)) => {
+                    Err(Unfit::Refused(sought, refusal)) => {
                         self.refuse(WriterKey::Schema(reference), refusal.clone());
-                        return Err(Unfit::Refused(id, refusal));
+                        return Err(Unfit::Refused(sought, refusal));
                     }
                 }
             }
@@ -46,6 +46,17 @@ impl Payloads {
             self.run = Some((id, writer));
         }
         self.row(writer, framed.payload, framed.body, arena)
+    }
+
+    /// What is known of a payload that names this schema: its format, if the schema was found or the
+    /// topic's format is pinned.
+    pub(super) fn sought(&self, reference: SchemaRef) -> Sought {
+        let text = self.texts.get(&reference);
+        let found = text.map(|text| format_of(text.kind));
+        Sought {
+            format: found.or(self.settings.format),
+            schema_id: reference.id().or_else(|| text?.id),
+        }
     }
 
     /// Finds out what a schema's text says.
@@ -65,7 +76,7 @@ impl Payloads {
                 pinned.as_str()
             );
             let refusal = refusal(Reason::UnsupportedSchema, message);
-            return Err(Unfit::Refused(origin.schema_id, refusal));
+            return Err(Unfit::Refused(origin.into(), refusal));
         }
         if text.kind == SchemaKind::Protobuf {
             let schema = writers::parse_protobuf(text, origin)?;

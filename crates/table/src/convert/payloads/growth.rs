@@ -13,12 +13,12 @@ use crate::settings::Evolution;
 impl Payloads {
     /// Takes a writer in, if the columns hold what it sends.
     pub(super) fn admit(&mut self, key: WriterKey, mut writer: Writer) -> Result<u32, Unfit> {
-        let id = writer.origin.schema_id;
+        let origin = writer.origin;
         let refused = |path: &str, message: String| {
             let reason = Reason::IncompatibleSchema;
             let path = path.to_owned();
             Unfit::Refused(
-                id,
+                origin.into(),
                 Refusal {
                     reason,
                     message,

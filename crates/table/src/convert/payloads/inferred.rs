@@ -50,7 +50,7 @@ impl Payloads {
                 return Ok(Err(misfit));
             }
             if let Some(refusal) = &self.json.refused {
-                return Err(Unfit::Refused(None, refusal.clone()));
+                return Err(Unfit::Refused(origin.into(), refusal.clone()));
             }
         }
         let mut inference = inference(self.table.as_ref());

@@ -27,7 +27,10 @@ impl Payloads {
                 }
                 Err(misfit) if !may_lack_path(body) => {
                     let skipped = payload.len() - body.len();
-                    return Err(Unfit::Refused(reference.id(), invalid(misfit, skipped)));
+                    return Err(Unfit::Refused(
+                        self.sought(reference),
+                        invalid(misfit, skipped),
+                    ));
                 }
                 // As kafkajs's registry client writes messages.
                 Ok(_) | Err(_) => (MessagePath::FIRST, body),
@@ -47,7 +50,7 @@ impl Payloads {
             None if !schema.has(path) => {
                 let message = format!("the schema has no message {path:?}");
                 let refusal = refusal(Reason::InvalidSchema, message);
-                return Err(Unfit::Refused(reference.id(), refusal));
+                return Err(Unfit::Refused(self.sought(reference), refusal));
             }
             None => {
                 let origin = Origin {
@@ -66,7 +69,7 @@ impl Payloads {
                 }
             }
         };
-        let writer = known.map_err(|refusal| Unfit::Refused(reference.id(), refusal))?;
+        let writer = known.map_err(|refusal| Unfit::Refused(self.sought(reference), refusal))?;
         self.messages = Some((reference, path, writer));
         self.row(writer, payload, body, arena)
     }

@@ -8,7 +8,7 @@ use crate::Format;
 use crate::convert::plain::Plain;
 use crate::convert::writers::{Form, Writer, column};
 use crate::dead_letter::Reason;
-use crate::format::Origin;
+use crate::format::{Origin, Sought};
 
 impl Payloads {
     /// Text, or bytes, as one value.
@@ -20,7 +20,7 @@ impl Payloads {
     ) -> Result<Read<'a>, Unfit> {
         let writer = match self.plain.get(&format) {
             Some(Ok(writer)) => *writer,
-            Some(Err(refusal)) => return Err(Unfit::Refused(None, refusal.clone())),
+            Some(Err(refusal)) => return Err(Unfit::Refused(Sought::of(format), refusal.clone())),
             None => {
                 let column = self.plain_column(format);
                 let plain = match format {
@@ -28,7 +28,10 @@ impl Payloads {
                     _ => Plain::binary(&column),
                 };
                 let invalid = |error: avro::SchemaError| {
-                    Unfit::Refused(None, refusal(Reason::InvalidSchema, error.to_string()))
+                    Unfit::Refused(
+                        Sought::of(format),
+                        refusal(Reason::InvalidSchema, error.to_string()),
+                    )
                 };
                 let plain = plain.map_err(invalid)?;
                 let writer = Writer {
