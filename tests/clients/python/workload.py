@@ -64,6 +64,7 @@ class Run:
         parser.add_argument("--workload", required=True, help="what to send, JSON lines")
         parser.add_argument("--acks", required=True, help="where to write the answers")
         parser.add_argument("--api-version", help="as in kafka-python, for example 0.10.2")
+        parser.add_argument("--program", help="the client, where it is a program of its own")
         self.__dict__.update(vars(parser.parse_args()))
         with open(self.schema) as file:
             self.schema_text = file.read()

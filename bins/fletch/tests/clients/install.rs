@@ -13,6 +13,8 @@ use crate::bounded;
 
 const PROBE_LIMIT: Duration = Duration::from_secs(30);
 const INSTALL_LIMIT: Duration = Duration::from_secs(600);
+/// A C library among it: a minute and a half of two cores that have nothing else to do.
+const BUILD_LIMIT: Duration = Duration::from_secs(1800);
 
 /// Why a client can't run on this machine.
 pub(crate) struct Missing(pub(crate) String);
@@ -111,6 +113,25 @@ pub(crate) fn java(profile: &str) -> Result<String, Missing> {
         step(&mut maven);
     });
     Ok(format!("{0}/classes:{0}/libraries/*", folder.display()))
+}
+
+/// A program of `tests/clients/rust`, which cargo builds into a target directory of its own.
+pub(crate) fn rust(program: &str) -> Result<PathBuf, Missing> {
+    // Of librdkafka's sources, which come with the crate.
+    probe("C compiler", "cc", &["--version"])?;
+    probe("make", "make", &["--version"])?;
+    let folder = installed("rust");
+    // Of several tests, cargo has all but one wait; what is built already is found so in no time.
+    let mut build = Command::new(env!("CARGO"));
+    build
+        .args(["build", "--quiet", "--locked", "--manifest-path"])
+        .arg(repository().join("tests/clients/rust/Cargo.toml"))
+        .arg("--target-dir")
+        .arg(&folder);
+    if let Err(reason) = bounded::run(&mut build, BUILD_LIMIT) {
+        panic!("building a client {reason}");
+    }
+    Ok(folder.join("debug").join(program))
 }
 
 /// Whether Java programs can be built and run here.

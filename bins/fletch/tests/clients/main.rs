@@ -26,6 +26,7 @@ use workload::{Features, Headers};
 const EVERYTHING: Features = Features {
     codecs: &["none", "gzip", "snappy", "lz4", "zstd"],
     idempotent_in_flight: 5,
+    acks_chosen: true,
     headers: Headers::Nullable,
     timestamps: true,
     empty_keys: true,
@@ -141,8 +142,30 @@ const JAVA_4: Client = Client {
     ..JAVA_3
 };
 
+const RDKAFKA: Client = Client {
+    name: "rdkafka",
+    title: "rdkafka 0.39.0 (Rust)",
+    pin: Some(("rust/Cargo.toml", "rdkafka = { version = \"=0.39.0\"")),
+    features: EVERYTHING,
+    command: || rust_client("with_rdkafka"),
+};
+
+/// It has no sequence numbers, asks for all acks, and its headers are a map.
+const RSKAFKA: Client = Client {
+    name: "rskafka",
+    title: "rskafka 0.6.0 (Rust)",
+    pin: Some(("rust/Cargo.toml", "rskafka = \"=0.6.0\"")),
+    features: Features {
+        idempotent_in_flight: 0,
+        acks_chosen: false,
+        headers: Headers::Single,
+        ..EVERYTHING
+    },
+    command: || rust_client("with_rskafka"),
+};
+
 /// In the order of the page that shows them.
-const CLIENTS: [&Client; 9] = [
+const CLIENTS: [&Client; 11] = [
     &CONFLUENT_KAFKA,
     &KAFKA_PYTHON_3,
     &KAFKA_PYTHON_2,
@@ -152,6 +175,8 @@ const CLIENTS: [&Client; 9] = [
     &KCAT,
     &JAVA_3,
     &JAVA_4,
+    &RDKAFKA,
+    &RSKAFKA,
 ];
 
 fn python_script(set: &str, script: &str) -> Result<Command, install::Missing> {
@@ -161,6 +186,14 @@ fn python_script(set: &str, script: &str) -> Result<Command, install::Missing> {
             .join("tests/clients/python")
             .join(script),
     );
+    Ok(command)
+}
+
+/// A client in Rust, its values made in Python.
+fn rust_client(program: &str) -> Result<Command, install::Missing> {
+    let program = install::rust(program)?;
+    let mut command = python_script("python", "produce_rust.py")?;
+    command.arg("--program").arg(program);
     Ok(command)
 }
 
@@ -230,4 +263,14 @@ fn java_3() {
 #[test]
 fn java_4() {
     check(&JAVA_4);
+}
+
+#[test]
+fn rdkafka() {
+    check(&RDKAFKA);
+}
+
+#[test]
+fn rskafka() {
+    check(&RSKAFKA);
 }

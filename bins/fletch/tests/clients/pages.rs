@@ -42,6 +42,7 @@ fn row(client: &Client) -> String {
     };
     let headers = match features.headers {
         Headers::None => "-",
+        Headers::Single => "one value a key",
         Headers::Grouped => "repeated keys",
         Headers::Ordered => "repeated keys, any order",
         Headers::Nullable => "repeated keys, any order, null values",

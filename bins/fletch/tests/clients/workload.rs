@@ -18,6 +18,8 @@ pub(crate) struct Features {
     pub(crate) codecs: &'static [&'static str],
     /// Requests in flight when sending with a producer id and sequence numbers; 0: can't do so.
     pub(crate) idempotent_in_flight: u32,
+    /// Takes the acks that the caller wants; else it asks for all.
+    pub(crate) acks_chosen: bool,
     /// Record headers that the client can send.
     pub(crate) headers: Headers,
     /// Takes a record's timestamp from the caller.
@@ -28,11 +30,13 @@ pub(crate) struct Features {
     pub(crate) answers_known: bool,
 }
 
-/// Record headers, from none to all that Kafka has. Keys may repeat in each but the first.
+/// Record headers, from none to all that Kafka has.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Headers {
     None,
-    /// The values of a repeated key follow each other.
+    /// One value for each key, in the order of those.
+    Single,
+    /// Keys may repeat from here on: the values of a repeated key follow each other.
     Grouped,
     /// In any order.
     Ordered,
@@ -56,14 +60,15 @@ pub(crate) fn lines(features: &Features) -> String {
     of(features, &producers(features), "")
 }
 
-/// A burst with each codec, each in a transaction; the ids of those begin with `id`.
-pub(crate) fn transactional_lines(features: &Features, id: &str) -> String {
+/// A burst with each codec, each in a transaction; the ids of those begin with `id`. Without an id, there
+/// are no transactions.
+pub(crate) fn bursts(features: &Features, id: &str) -> String {
     let burst = |codec| Producer {
         acks: "all",
         codec,
-        idempotent: true,
+        idempotent: features.idempotent_in_flight > 0,
         linger_ms: 5,
-        in_flight: features.idempotent_in_flight,
+        in_flight: features.idempotent_in_flight.max(1),
         wait_each: false,
         records: 60,
     };
@@ -141,6 +146,7 @@ fn producers(features: &Features) -> Vec<Producer> {
         ..burst
     });
     producers.push(single);
+    producers.retain(|producer| features.acks_chosen || producer.acks == "all");
     producers
 }
 
@@ -170,6 +176,13 @@ fn record(features: &Features, producer: &Producer, number: usize, value: &str) 
         ]),
         5 if features.headers >= Headers::Nullable => {
             json!([["nothing", null], ["trace", text("first")]])
+        }
+        1 | 5 if features.headers == Headers::Single => {
+            json!([
+                ["empty", ""],
+                ["source", text("Zürich")],
+                ["trace", STANDARD.encode([255, 10, 1])]
+            ])
         }
         _ => json!([]),
     };
