@@ -18,8 +18,11 @@ import uuid
 
 from maven import TARGET, Project, run
 
+# Of a broker with little to look at when it starts, and to write when it stops.
 START_SECONDS_MAX = 60
 STOP_SECONDS_MAX = 30
+
+SUPER_USERS = "User:admin;User:ANONYMOUS"
 
 KAFKA = Project("tests/ecosystem/java")
 
@@ -29,7 +32,11 @@ class Broker:
 
     name = None
     bootstrap = None
+    # The address of the listener that asks for logins, where there is one.
+    logins = None
     process = None
+    start_seconds_max = START_SECONDS_MAX
+    stop_seconds_max = STOP_SECONDS_MAX
 
     def __init__(self, folder=None):
         self.owned = folder is None
@@ -50,7 +57,7 @@ class Broker:
             )
 
     def wait_for(self, ready):
-        deadline = time.monotonic() + START_SECONDS_MAX
+        deadline = time.monotonic() + self.start_seconds_max
         while not ready():
             if self.process.poll() is not None or time.monotonic() > deadline:
                 self.kill()
@@ -62,7 +69,7 @@ class Broker:
         if self.process and self.process.poll() is None:
             self.process.send_signal(signal.SIGTERM)
             try:
-                self.process.wait(STOP_SECONDS_MAX)
+                self.process.wait(self.stop_seconds_max)
             except subprocess.TimeoutExpired:
                 self.kill()
 
@@ -81,9 +88,21 @@ class Fletch(Broker):
 
     name = "fletch"
 
-    def __init__(self, folder=None, settings=()):
+    def __init__(self, folder=None, settings=(), users=None):
+        """With users (passwords by name), there is a second listener, on which they log in; who may what is
+        asked then, and `admin` and whoever comes to the first listener may do everything."""
         super().__init__(folder)
         self.settings = [str(each) for each in settings]
+        self.listening = ["--kafka-port=0"]
+        if users:
+            listed = self.folder / "users"
+            listed.write_text("".join(f"{name}:{password}\n" for name, password in users.items()))
+            self.listening = [
+                "--kafka-listeners=PLAINTEXT://127.0.0.1:0,SASL_PLAINTEXT://127.0.0.1:0",
+                "--sasl-plain-unencrypted=true",
+                f"--sasl-users-path={listed}",
+                f"--acl-super-users={SUPER_USERS}",
+            ]
         self.start()
 
     def start(self):
@@ -93,8 +112,8 @@ class Fletch(Broker):
         data = self.folder / "data"
         addresses = data / "addresses.json"
         addresses.unlink(missing_ok=True)
-        ports = [f"--{listener}-port=0" for listener in ("kafka", "registry", "http")]
-        self.spawn([program, *ports, "--store-path", data, *self.settings], cwd=self.folder)
+        listening = [*self.listening, "--registry-port=0", "--http-port=0"]
+        self.spawn([program, *listening, "--store-path", data, *self.settings], cwd=self.folder)
 
         def ready():
             try:
@@ -105,6 +124,9 @@ class Fletch(Broker):
 
         self.wait_for(ready)
         self.bootstrap = self.addresses["kafka"]
+        for listener in self.addresses["listeners"]:
+            if listener["protocol"] == "SASL_PLAINTEXT":
+                self.logins = listener["address"]
         self.registry = self.addresses["registry"]
 
 
@@ -113,9 +135,10 @@ class ApacheKafka(Broker):
 
     name = "kafka"
 
-    def __init__(self, folder=None, settings=None, heap="1g"):
+    def __init__(self, folder=None, settings=None, users=None, heap="1g"):
+        """With users, as Fletch with users."""
         super().__init__(folder)
-        broker, controller = free_ports(2)
+        broker, controller, logins = free_ports(3)
         self.bootstrap = f"127.0.0.1:{broker}"
         self.heap = heap
         one_node = {
@@ -137,6 +160,9 @@ class ApacheKafka(Broker):
             "share.coordinator.state.topic.num.partitions": 1,
             **(settings or {}),
         }
+        if users:
+            self.logins = f"127.0.0.1:{logins}"
+            one_node |= with_logins(one_node, self.logins, users)
         self.properties = self.folder / "server.properties"
         self.properties.write_text("".join(f"{key}={value}\n" for key, value in one_node.items()))
         run(KAFKA.command("kafka.tools.StorageTool", "format", "-t", random_id(), "-c", self.properties), 120)
@@ -151,6 +177,25 @@ class ApacheKafka(Broker):
                 return probe.connect_ex((host, int(port))) == 0
 
         self.wait_for(ready)
+
+
+def with_logins(properties, address, users):
+    """What of the properties another listener changes, on which users log in."""
+    listener = f"LOGINS://{address}"
+    plain = " ".join(f'user_{name}="{password}"' for name, password in users.items())
+    modules = "org.apache.kafka.common.security"
+    protocols = properties["listener.security.protocol.map"]
+    return {
+        "listener.security.protocol.map": f"{protocols},LOGINS:SASL_PLAINTEXT",
+        "listeners": f"{properties['listeners']},{listener}",
+        "advertised.listeners": f"{properties['advertised.listeners']},{listener}",
+        "sasl.enabled.mechanisms": "PLAIN,SCRAM-SHA-256,SCRAM-SHA-512",
+        "listener.name.logins.plain.sasl.jaas.config": f"{modules}.plain.PlainLoginModule required {plain};",
+        "listener.name.logins.scram-sha-256.sasl.jaas.config": f"{modules}.scram.ScramLoginModule required;",
+        "listener.name.logins.scram-sha-512.sasl.jaas.config": f"{modules}.scram.ScramLoginModule required;",
+        "authorizer.class.name": "org.apache.kafka.metadata.authorizer.StandardAuthorizer",
+        "super.users": SUPER_USERS,
+    }
 
 
 def random_id():
