@@ -61,7 +61,7 @@ fuzz_target!(|input: &[u8]| {
     all.start(0);
     let described = all.list_groups(&ListGroupsRequest::default()).groups;
     let ids = described.into_iter().map(|group| group.group_id).collect();
-    all.describe_groups(&DescribeGroupsRequest { groups: ids, ..Default::default() });
+    all.describe_groups(6, &DescribeGroupsRequest { groups: ids, ..Default::default() });
     for _ in 0..64 {
         let Some(due_ms) = all.next_deadline_ms() else { break };
         all.tick(due_ms, &mut Output::default());

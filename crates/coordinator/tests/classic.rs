@@ -711,7 +711,7 @@ fn groups_are_listed_described_and_deleted() {
         groups: vec![GROUP.into(), "none".into()],
         ..Default::default()
     };
-    let answer = world.groups.describe_groups(&request);
+    let answer = world.groups.describe_groups(5, &request);
     let [group, none] = &answer.groups[..] else {
         panic!("{answer:?}")
     };
@@ -723,6 +723,13 @@ fn groups_are_listed_described_and_deleted() {
         (&*none.group_state, none.error_code),
         ("Dead", ErrorCode::NONE)
     );
+    let answer = world.groups.describe_groups(6, &request);
+    let none = &answer.groups[1];
+    assert_eq!(
+        (&*none.group_state, none.error_code),
+        ("Dead", ErrorCode::GROUP_ID_NOT_FOUND)
+    );
+    assert!(none.error_message.is_some() && answer.groups[0].error_message.is_none());
     assert_eq!(group.members.len(), 2);
     for member in &group.members {
         assert_eq!(

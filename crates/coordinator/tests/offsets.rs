@@ -80,10 +80,9 @@ fn commit_elsewhere(id: &str, generation: i32) -> OffsetCommitRequest {
 #[test]
 fn members_commit_in_their_generation_only() {
     let mut world = world();
-    assert_eq!(
-        world.commit(&commit_request("who", 1, 7)),
-        ErrorCode::ILLEGAL_GENERATION
-    );
+    let missing = commit_request("who", 1, 7);
+    assert_eq!(world.commit_by(8, &missing), ErrorCode::ILLEGAL_GENERATION);
+    assert_eq!(world.commit_by(9, &missing), ErrorCode::GROUP_ID_NOT_FOUND);
     let (ids, generation) = world.stable(2);
     let unknown = ErrorCode::UNKNOWN_MEMBER_ID;
     assert_eq!(

@@ -421,7 +421,7 @@ impl Simulation {
             request.group_instance_id.clone_from(&client.instance_id);
             request.topics[0].partitions[0].partition_index = partition.into();
             self.ask(
-                |groups, now_ms, out| groups.offset_commit(now_ms, &request, &|_, _| true, out),
+                |groups, now_ms, out| groups.offset_commit(now_ms, 9, &request, &|_, _| true, out),
                 |answer| {
                     Some(Told::Commit {
                         client: index,
@@ -524,7 +524,7 @@ impl Simulation {
             groups: vec![GROUP.into()],
             ..Default::default()
         };
-        let answer = self.groups.describe_groups(&request);
+        let answer = self.groups.describe_groups(5, &request);
         let group = &answer.groups[0];
         assert_eq!(
             (&*group.group_state, group.members.len()),

@@ -275,6 +275,9 @@ impl Parser {
             .ok_or_else(|| self.attribute("name"))?;
         let own = object.get("namespace").and_then(Value::as_str);
         let full = full_name(short, own.unwrap_or(namespace));
+        if full.is_empty() || full.ends_with('.') {
+            return Err(self.attribute("name"));
+        }
         let inner = full
             .rsplit_once('.')
             .map_or(String::new(), |(ns, _)| ns.to_owned());
@@ -484,6 +487,20 @@ mod tests {
         for (size, digits) in [(1, 2), (2, 4), (4, 9), (8, 18), (9, 21), (16, 38), (32, 76)] {
             assert_eq!(digits_max(size), digits, "{size} bytes");
         }
+    }
+
+    #[test]
+    fn a_name_has_more_than_a_namespace() {
+        for name in ["", ".", "..", "a.", "a.b."] {
+            let text = format!(r#"{{"type":"enum","name":"{name}","symbols":["A"]}}"#);
+            let refused = Schema::parse(&text, &[]).unwrap_err();
+            let attribute = "name";
+            assert!(
+                matches!(refused, SchemaError::Attribute { attribute: a, .. } if a == attribute)
+            );
+        }
+        let schema = Schema::parse(r#"{"type":"fixed","name":".A","size":1}"#, &[]);
+        assert_eq!(schema.unwrap().name(), Some("A"));
     }
 
     #[test]

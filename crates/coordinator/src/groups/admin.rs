@@ -17,6 +17,8 @@ use crate::output::Output;
 
 /// Kafka's name of the state of a group that isn't there.
 const DEAD: &str = "Dead";
+/// The first version of DescribeGroups that has an error for it (KIP-1043).
+const MISSING_IS_AN_ERROR: i16 = 6;
 
 impl Groups {
     /// ListGroups.
@@ -42,7 +44,11 @@ impl Groups {
     }
 
     /// DescribeGroups. What the sender may do with the groups is left out.
-    pub fn describe_groups(&self, request: &DescribeGroupsRequest) -> DescribeGroupsResponse {
+    pub fn describe_groups(
+        &self,
+        version: i16,
+        request: &DescribeGroupsRequest,
+    ) -> DescribeGroupsResponse {
         let kind = |id: &Str| self.groups.get(&**id).map(|group| &group.kind);
         let groups = request.groups.iter().map(|id| match kind(id) {
             Some(Kind::Classic(group)) => described(id, group),
@@ -50,7 +56,7 @@ impl Groups {
             Some(Kind::Consumer(_)) | None => DescribedGroup {
                 group_id: id.clone(),
                 group_state: Str::from(DEAD),
-                ..Default::default()
+                ..missing(version)
             },
         });
         DescribeGroupsResponse {
@@ -125,6 +131,19 @@ impl Groups {
             now_ms,
         };
         group.kind.stop(&mut env);
+    }
+}
+
+/// A group that isn't there: an error since KIP-1043, and before only a state.
+fn missing(version: i16) -> DescribedGroup {
+    if version < MISSING_IS_AN_ERROR {
+        return DescribedGroup::default();
+    }
+    let error_code = ErrorCode::GROUP_ID_NOT_FOUND;
+    DescribedGroup {
+        error_code,
+        error_message: Some(error_code.message().into()),
+        ..Default::default()
     }
 }
 

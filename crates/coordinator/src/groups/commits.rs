@@ -47,11 +47,23 @@ struct Commit<'a> {
     expires_ms: Option<i64>,
 }
 
+/// The first version of OffsetCommit that tells a missing group from a wrong generation.
+const MISSING_IS_TOLD: i16 = 9;
+
+/// The error of requests that don't tell them apart.
+fn untold(error: ErrorCode) -> ErrorCode {
+    match error {
+        ErrorCode::GROUP_ID_NOT_FOUND => ErrorCode::ILLEGAL_GENERATION,
+        error => error,
+    }
+}
+
 impl Groups {
     /// OffsetCommit.
     pub fn offset_commit(
         &mut self,
         now_ms: i64,
+        version: i16,
         request: &OffsetCommitRequest,
         known: Known,
         out: &mut Output,
@@ -62,7 +74,12 @@ impl Groups {
             generation: request.generation_id_or_member_epoch,
             producer: None,
         };
-        let allowed = self.check_committer(now_ms, &request.group_id, &committer, out);
+        let allowed = self
+            .check_committer(now_ms, &request.group_id, &committer, out)
+            .map_err(|error| match version {
+                ..MISSING_IS_TOLD => untold(error),
+                _ => error,
+            });
         let kept_ms = request.retention_time_ms;
         let topics = request.topics.iter().map(|topic| {
             let partitions = topic.partitions.iter().map(|partition| {
@@ -113,7 +130,9 @@ impl Groups {
             generation: request.generation_id,
             producer: Some(request.producer_id),
         };
-        let allowed = self.check_committer(now_ms, &request.group_id, &committer, out);
+        let allowed = self
+            .check_committer(now_ms, &request.group_id, &committer, out)
+            .map_err(untold);
         let topics = request.topics.iter().map(|topic| {
             let partitions = topic.partitions.iter().map(|partition| {
                 let commit = Commit {
@@ -169,7 +188,7 @@ impl Groups {
     ) -> Result<(), ErrorCode> {
         if !self.groups.contains_key(group_id) {
             if committer.generation >= 0 {
-                return Err(ErrorCode::ILLEGAL_GENERATION);
+                return Err(ErrorCode::GROUP_ID_NOT_FOUND);
             }
             // Of a consumer that has chosen its partitions by itself.
             return self.create(now_ms, group_id);

@@ -173,9 +173,14 @@ impl World {
     }
 
     pub fn commit(&mut self, request: &OffsetCommitRequest) -> ErrorCode {
+        self.commit_by(9, request)
+    }
+
+    pub fn commit_by(&mut self, version: i16, request: &OffsetCommitRequest) -> ErrorCode {
         let known = |topic: &str, partition| topic != "unknown" && partition < 100;
-        let answer =
-            self.call(|groups, now_ms, out| groups.offset_commit(now_ms, request, &known, out));
+        let answer = self.call(|groups, now_ms, out| {
+            groups.offset_commit(now_ms, version, request, &known, out)
+        });
         answer.topics[0].partitions[0].error_code
     }
 
@@ -273,7 +278,7 @@ impl World {
             groups: vec![GROUP.into()],
             ..Default::default()
         };
-        self.groups.describe_groups(&request).groups[0]
+        self.groups.describe_groups(5, &request).groups[0]
             .group_state
             .to_string()
     }

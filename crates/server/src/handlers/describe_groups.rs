@@ -18,12 +18,12 @@ pub(crate) async fn handle(
     context: &Context<'_>,
     mut request: DescribeGroupsRequest,
 ) -> DescribeGroupsResponse {
-    let groups = &context.broker.groups;
+    let (groups, version) = (&context.broker.groups, context.version());
     // A group that is asked for again and again would make a small question's answer large.
     let mut seen = HashSet::new();
     request.groups.retain(|group| seen.insert(group.clone()));
     let mut answer = groups
-        .ask(|groups, _, _| groups.describe_groups(&request))
+        .ask(|groups, _, _| groups.describe_groups(version, &request))
         .await
         .unwrap_or_else(|_| refused(&request, ErrorCode::COORDINATOR_NOT_AVAILABLE));
     for group in &mut answer.groups {

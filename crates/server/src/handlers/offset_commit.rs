@@ -12,11 +12,11 @@ pub(crate) async fn handle(
     context: &Context<'_>,
     request: OffsetCommitRequest,
 ) -> OffsetCommitResponse {
-    let broker = context.broker;
+    let (broker, version) = (context.broker, context.version());
     let known = |topic: &str, partition| broker.has_partition(topic, partition);
     let answer = broker
         .groups
-        .ask(|groups, now_ms, out| groups.offset_commit(now_ms, &request, &known, out))
+        .ask(|groups, now_ms, out| groups.offset_commit(now_ms, version, &request, &known, out))
         .await
         .unwrap_or_else(|_| refused(&request, ErrorCode::COORDINATOR_NOT_AVAILABLE));
     for partition in answer.topics.iter().flat_map(|topic| &topic.partitions) {

@@ -6,7 +6,7 @@ use crate::{ErrorCode, Str};
 
 message! {
     /// Asks for the members of groups.
-    DescribeGroupsRequest, versions "0-5", flexible "5+" {
+    DescribeGroupsRequest, versions "0-6", flexible "5+" {
         /// The groups.
         groups: Vec<Str>, "0+";
         /// Whether to say what the sender may do with them.
@@ -16,7 +16,7 @@ message! {
 
 message! {
     /// Groups and their members.
-    DescribeGroupsResponse, versions "0-5", flexible "5+" {
+    DescribeGroupsResponse, versions "0-6", flexible "5+" {
         /// How long the answer was held back for a quota, in milliseconds.
         throttle_time_ms: i32, "1+", ignorable;
         /// The groups.
@@ -27,6 +27,8 @@ message! {
     struct DescribedGroup {
         /// What went wrong.
         error_code: ErrorCode, "0+";
+        /// What went wrong, in words.
+        error_message: Option<Str>, "6+", nullable("6+"), ignorable;
         /// Its id.
         group_id: Str, "0+";
         /// Its state.
