@@ -41,7 +41,7 @@ use crate::dispatch;
 use crate::handlers::{Context, produce};
 use crate::kafka::{GOODBYE_TIMEOUT, ListenerInfo};
 use crate::quotas;
-use crate::tls::HandshakeError;
+use crate::tls::{HandshakeError, Tls};
 use frames::{FrameError, Frames};
 use login::Session;
 use memory::Reserved;
@@ -177,8 +177,8 @@ struct Turn {
 }
 
 enum Work {
-    /// In the log's hands already.
-    Produce(produce::InFlight),
+    /// In the log's hands already, and the time that was spent on that.
+    Produce(produce::InFlight, Duration),
     /// Begins when its turn comes.
     Call(Box<RequestBody>),
     /// ApiVersions in a version that isn't known, which has an answer all the same (KIP-511).
@@ -238,25 +238,38 @@ impl Arriving<'_> {
     async fn serve(self, mut socket: TcpStream) -> (Closed, Spent) {
         let patience = Duration::from_millis(self.broker.config.kafka.authentication_timeout_ms);
         let deadline = tokio::time::Instant::now() + patience;
-        let Some(tls) = &self.listener.tls else {
-            let (grant, frames) = match self.enter(&mut socket, deadline, None).await {
-                Ok(entered) => entered,
-                Err(closed) => return (closed, Box::new(socket)),
-            };
-            let (mut reader, mut writer) = socket.split();
-            let connection = self.connection(grant);
-            let closed = connection.run(&mut reader, &mut writer, frames).await;
-            return (closed, Box::new(socket));
+        if let Some(tls) = &self.listener.tls {
+            // Apart, so that a connection without TLS has no room for it.
+            return Box::pin(self.serve_encrypted(tls, socket, deadline)).await;
+        }
+        let (grant, frames) = match self.enter(&mut socket, deadline, None).await {
+            Ok(entered) => entered,
+            Err(closed) => return (closed, Box::new(socket)),
         };
+        let (mut reader, mut writer) = socket.split();
+        let connection = self.connection(grant);
+        let closed = connection.run(&mut reader, &mut writer, frames).await;
+        (closed, Box::new(socket))
+    }
+
+    async fn serve_encrypted(
+        &self,
+        tls: &Tls,
+        socket: TcpStream,
+        deadline: tokio::time::Instant,
+    ) -> (Closed, Spent) {
+        let shaking = Box::pin(self.listener.shake_hands(tls, socket));
         let shaken = tokio::select! {
-            shaken = timeout_at(deadline, self.listener.shake_hands(tls, socket)) => shaken,
+            shaken = timeout_at(deadline, shaking) => shaken,
             () = self.closing.cancelled() => return (Closed::Stopping, Box::new(())),
         };
-        let (mut stream, principal) = match shaken {
+        let (stream, principal) = match shaken {
             Ok(Ok(shaken)) => shaken,
             Ok(Err(error)) => return (error.into(), Box::new(())),
             Err(_) => return (Closed::SlowAuthentication, Box::new(())),
         };
+        // What TLS knows of a connection is large, and moves only once.
+        let mut stream = Box::new(stream);
         let closed = match self.enter(&mut stream, deadline, Some(principal)).await {
             Err(closed) => closed,
             Ok((grant, frames)) => {
@@ -268,7 +281,7 @@ impl Arriving<'_> {
         };
         // Says that nothing more comes, so that the client can tell an end from a cut.
         _ = timeout(GOODBYE_TIMEOUT, stream.shutdown()).await;
-        (closed, Box::new(stream))
+        (closed, stream)
     }
 
     /// Has the client log in, where it has to; who it is, and what it has sent since.
@@ -289,8 +302,10 @@ impl Arriving<'_> {
             return Ok((grant, Frames::new(request_bytes_max)));
         }
         let mut frames = Frames::new(bytes(config.sasl.request_bytes_max).min(request_bytes_max));
+        // A login is over soon, and what it took with it.
+        let login = Box::pin(self.log_in(stream, &mut frames, deadline));
         let entered = tokio::select! {
-            entered = self.log_in(stream, &mut frames, deadline) => entered,
+            entered = login => entered,
             () = self.closing.cancelled() => return Err(Closed::Stopping),
         };
         let grant = entered?;
@@ -350,7 +365,7 @@ impl Connection<'_> {
         &self,
         mut socket: impl AsyncRead + Unpin,
         mut frames: Frames,
-        turns: mpsc::Sender<Turn>,
+        turns: mpsc::Sender<Box<Turn>>,
         progress: &Progress,
     ) -> Closed {
         let kafka = &self.broker.config.kafka;
@@ -386,9 +401,10 @@ impl Connection<'_> {
                     Ok((header, RequestBody::Produce(request))) => {
                         // Produce may overtake nothing but the wait of the Produce before it.
                         progress.calls_done().await;
-                        let in_flight =
-                            produce::submit(&self.context(&header, frame_bytes), request).await;
-                        (header, Work::Produce(in_flight))
+                        let context = self.context(&header, frame_bytes);
+                        let submitting = Box::pin(produce::submit(&context, request));
+                        let (in_flight, busy) = quotas::measured(submitting).await;
+                        (header, Work::Produce(in_flight, busy))
                     }
                     Ok((header, request)) => {
                         progress.call_begins();
@@ -409,17 +425,14 @@ impl Connection<'_> {
                     Err(error) => return Closed::Request(error),
                 };
                 progress.request_begins();
-                if turns
-                    .send(Turn {
-                        header,
-                        frame_bytes,
-                        arrived,
-                        work,
-                        reserved,
-                    })
-                    .await
-                    .is_err()
-                {
+                let turn = Box::new(Turn {
+                    header,
+                    frame_bytes,
+                    arrived,
+                    work,
+                    reserved,
+                });
+                if turns.send(turn).await.is_err() {
                     return Closed::ByClient;
                 }
             }
@@ -470,7 +483,7 @@ impl Connection<'_> {
     async fn write_answers(
         &self,
         mut socket: impl AsyncWrite + Unpin,
-        mut turns: mpsc::Receiver<Turn>,
+        mut turns: mpsc::Receiver<Box<Turn>>,
         progress: &Progress,
     ) -> Result<(), Closed> {
         let patience = Duration::from_millis(self.broker.config.kafka.write_timeout_ms);
@@ -489,8 +502,9 @@ impl Connection<'_> {
                     return self.flush(&mut outbox, &mut socket, patience).await;
                 }
             };
-            let is_call = !matches!(turn.work, Work::Produce(_));
-            let mut answer = pin!(self.answer(turn));
+            let is_call = !matches!(turn.work, Work::Produce(..));
+            // Room for the largest of all handlers, which nobody has who asks nothing.
+            let mut answer = Box::pin(self.answer(*turn));
             // An answer that has to be waited for doesn't keep those before it waiting.
             let answered = match poll_fn(|context| Poll::Ready(answer.as_mut().poll(context))).await
             {
@@ -548,18 +562,22 @@ impl Connection<'_> {
         let mut encoded_version = version;
         let mut busy = Duration::ZERO;
         let mut answer = match work {
-            Work::Produce(in_flight) if in_flight.is_silent() => {
-                let failed = in_flight.finish(&context).await.first_error;
-                self.broker.metrics.answered(api, arrived);
-                return match failed {
-                    Some(error) => Err(Closed::SilentProduce(error)),
-                    None => Ok(Answered {
-                        frame: None,
-                        throttle: context.charge(frame_bytes, 0, Duration::ZERO),
-                    }),
-                };
+            Work::Produce(in_flight, submitting) => {
+                let is_silent = in_flight.is_silent();
+                let (finished, finishing) = quotas::measured(in_flight.finish(&context)).await;
+                busy = submitting + finishing;
+                if is_silent {
+                    self.broker.metrics.answered(api, arrived);
+                    return match finished.first_error {
+                        Some(error) => Err(Closed::SilentProduce(error)),
+                        None => Ok(Answered {
+                            frame: None,
+                            throttle: context.charge(frame_bytes, 0, busy),
+                        }),
+                    };
+                }
+                finished.response.into()
             }
-            Work::Produce(in_flight) => in_flight.finish(&context).await.response.into(),
             Work::Call(request) => match *request {
                 // Which belong to the connection, and not to what is behind it.
                 RequestBody::SaslHandshake(request) => {
@@ -618,5 +636,28 @@ impl Connection<'_> {
             frame_bytes,
             closing: &self.closing,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The size of the future that an async function with five arguments gives.
+    fn future_bytes<A, B, C, D, E, F>(_: impl FnOnce(A, B, C, D, E) -> F) -> usize {
+        size_of::<F>()
+    }
+
+    /// The largest that the task of a connection may be, in bytes: what every idle one holds. What a
+    /// handshake, a login or a request needs is apart, and is had for as long as they last.
+    const TASK_BYTES_MAX: usize = 4 << 10;
+
+    #[test]
+    fn an_idle_connection_is_small() {
+        let bytes = future_bytes(serve);
+        assert!(
+            bytes <= TASK_BYTES_MAX,
+            "the task of a connection: {bytes} bytes"
+        );
     }
 }

@@ -1,7 +1,9 @@
 //! Answers on their way to a socket: gathered while there are more, sent by vectored writes.
 
 use std::collections::VecDeque;
+use std::future::poll_fn;
 use std::io::{self, IoSlice};
+use std::pin::Pin;
 use std::time::Duration;
 
 use bytes::Buf;
@@ -52,15 +54,19 @@ impl Outbox {
     }
 
     async fn write_once(&self, socket: &mut (impl AsyncWrite + Unpin)) -> io::Result<usize> {
-        let mut slices = [IoSlice::new(&[]); SLICES_MAX];
-        let mut filled = 0;
-        for (frame, _) in &self.frames {
-            filled += frame.chunks_vectored(&mut slices[filled..]);
-            if filled == SLICES_MAX {
-                break;
+        // The slices are made at each try: waiting for the socket takes no room for them.
+        poll_fn(|context| {
+            let mut slices = [IoSlice::new(&[]); SLICES_MAX];
+            let mut filled = 0;
+            for (frame, _) in &self.frames {
+                filled += frame.chunks_vectored(&mut slices[filled..]);
+                if filled == SLICES_MAX {
+                    break;
+                }
             }
-        }
-        socket.write_vectored(&slices[..filled]).await
+            Pin::new(&mut *socket).poll_write_vectored(context, &slices[..filled])
+        })
+        .await
     }
 
     fn advance(&mut self, mut written: usize) {
