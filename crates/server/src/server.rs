@@ -10,7 +10,7 @@ use fletch_registry::Embedded;
 use fletch_store::{Store, StoreConfig, StoreError, Topic};
 use fletch_table::{TableConfig, Tables};
 use tokio::task::JoinHandle;
-use tokio::time::{Instant, interval, sleep, timeout, timeout_at};
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep, timeout, timeout_at};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
@@ -34,8 +34,6 @@ use crate::tls::Tls;
 use crate::validation::Validator;
 use crate::web::{self, Caller, Web};
 
-/// How often old records are looked for.
-const RETENTION_INTERVAL: Duration = Duration::from_secs(30);
 /// Connections to the registry open at once; more wait to be accepted.
 const REGISTRY_CONNECTIONS_MAX: usize = 1024;
 /// The most bytes of a request's headers, and so of a subject in a path.
@@ -96,6 +94,7 @@ impl Server {
             false => None,
         };
         let folder = config.store.path.clone();
+        let every = Duration::from_millis(config.store.maintenance_interval_ms);
         let store = open_store(&config).await?;
         // The folder is ours now; what a server that was killed left in it would mislead.
         Addresses::forget(&folder);
@@ -190,7 +189,7 @@ impl Server {
         tokio::spawn(
             background
                 .clone()
-                .run_until_cancelled_owned(keep_house(store.clone())),
+                .run_until_cancelled_owned(keep_house(store.clone(), every)),
         );
         addresses
             .write(&folder)
@@ -440,8 +439,10 @@ async fn serve_registry(
 }
 
 /// What has to be done now and then.
-async fn keep_house(store: Store) {
-    let mut ticks = interval(RETENTION_INTERVAL);
+async fn keep_house(store: Store, every: Duration) {
+    let mut ticks = interval(every);
+    // One that takes longer is followed by a pause, and not by all those that it has missed.
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         ticks.tick().await;
         telemetry::recorder().run_upkeep();

@@ -310,6 +310,8 @@ sections! {
         queue_bytes_max: u64 = 32 * MIB, Kind::integer(MIB, GIB, "bytes");
         /// Memory for the newest batches, from which consumers and tables are served.
         tail_bytes_max: u64 = 64 * MIB, Kind::integer(0, 64 * GIB, "bytes");
+        /// How often it is looked for records that are too old, and for topics to compact.
+        maintenance_interval_ms: u64 = 30_000, Kind::integer(10, DAY_MS, "milliseconds");
     }
 
     /// Tables made from topics.
