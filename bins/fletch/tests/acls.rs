@@ -19,11 +19,11 @@ use fletch_wire::messages::{
     ListOffsetsRequest, ListPartitionReassignmentsRequest, ListTransactionsRequest,
     MetadataRequest, OffsetCommitRequest, OffsetDeleteRequest, OffsetFetchRequest,
     OffsetForLeaderEpochRequest, SaslAuthenticateRequest, SaslHandshakeRequest, SyncGroupRequest,
-    TxnOffsetCommitRequest, add_partitions_to_txn, alter_configs, alter_partition_reassignments,
-    alter_user_scram_credentials, create_partitions, create_topics, delete_records, delete_topics,
-    describe_configs, describe_producers, describe_topic_partitions, incremental_alter_configs,
-    list_offsets, metadata, offset_commit, offset_delete, offset_fetch, offset_for_leader_epoch,
-    txn_offset_commit,
+    TxnOffsetCommitRequest, WriteTxnMarkersRequest, add_partitions_to_txn, alter_configs,
+    alter_partition_reassignments, alter_user_scram_credentials, create_partitions, create_topics,
+    delete_records, delete_topics, describe_configs, describe_producers, describe_topic_partitions,
+    incremental_alter_configs, list_offsets, metadata, offset_commit, offset_delete, offset_fetch,
+    offset_for_leader_epoch, txn_offset_commit, write_txn_markers,
 };
 use fletch_wire::messages::{AlterClientQuotasRequest, DescribeClientQuotasRequest};
 use fletch_wire::{ApiKey, ErrorCode, RequestBody};
@@ -41,6 +41,7 @@ const CREATE: i8 = 5;
 const DELETE: i8 = 6;
 const ALTER: i8 = 7;
 const DESCRIBE: i8 = 8;
+const CLUSTER_ACTION: i8 = 9;
 const DESCRIBE_CONFIGS: i8 = 10;
 const ALTER_CONFIGS: i8 = 11;
 const IDEMPOTENT_WRITE: i8 = 12;
@@ -267,22 +268,17 @@ fn case_of(key: ApiKey) -> Case {
             };
             case(request, topic(), &[(TOPIC, DESCRIBE)])
         }
+        // As brokers ask it; a producer's is older.
         ApiKey::ADD_PARTITIONS_TO_TXN => {
-            let asked = add_partitions_to_txn::AddPartitionsToTxnTopic {
-                name: "t".into(),
-                partitions: vec![0],
+            let asked = add_partitions_to_txn::AddPartitionsToTxnTransaction {
+                transactional_id: "x".into(),
                 ..Default::default()
             };
             let request = AddPartitionsToTxnRequest {
-                v3_and_below_transactional_id: "x".into(),
-                v3_and_below_topics: vec![asked],
+                transactions: vec![asked],
                 ..Default::default()
             };
-            case(
-                request,
-                transaction(),
-                &[(TRANSACTIONAL_ID, WRITE), (TOPIC, WRITE)],
-            )
+            case(request, cluster(), &[(CLUSTER, CLUSTER_ACTION)])
         }
         ApiKey::ADD_OFFSETS_TO_TXN => {
             let request = AddOffsetsToTxnRequest {
@@ -302,6 +298,22 @@ fn case_of(key: ApiKey) -> Case {
                 ..Default::default()
             };
             case(request, transaction(), &[(TRANSACTIONAL_ID, WRITE)])
+        }
+        ApiKey::WRITE_TXN_MARKERS => {
+            let asked = write_txn_markers::WritableTxnMarkerTopic {
+                name: "t".into(),
+                partition_indexes: vec![0],
+                ..Default::default()
+            };
+            let marker = write_txn_markers::WritableTxnMarker {
+                topics: vec![asked],
+                ..Default::default()
+            };
+            let request = WriteTxnMarkersRequest {
+                markers: vec![marker],
+                ..Default::default()
+            };
+            case(request, cluster(), &[(CLUSTER, CLUSTER_ACTION)])
         }
         ApiKey::TXN_OFFSET_COMMIT => {
             let asked = txn_offset_commit::TxnOffsetCommitRequestTopic {
@@ -730,6 +742,42 @@ fn every_api_asks_before_it_answers() {
             forget(&mut admin, "User:anna");
         }
     }
+}
+
+#[test]
+fn a_producer_adds_to_its_transaction_what_it_may_write_to() {
+    let (server, mut admin) = prepared();
+    let mut anna = logged_in(&server, "anna", "a");
+    let asked = add_partitions_to_txn::AddPartitionsToTxnTopic {
+        name: "t".into(),
+        partitions: vec![0],
+        ..Default::default()
+    };
+    let request = AddPartitionsToTxnRequest {
+        v3_and_below_transactional_id: "x".into(),
+        v3_and_below_producer_id: i64::MAX,
+        v3_and_below_topics: vec![asked],
+        ..Default::default()
+    };
+    let grants = [
+        (
+            TRANSACTIONAL_ID,
+            ErrorCode::TRANSACTIONAL_ID_AUTHORIZATION_FAILED,
+        ),
+        (TOPIC, ErrorCode::TOPIC_AUTHORIZATION_FAILED),
+    ];
+    let mut ask = || {
+        let answer = anna.call(&request, 3);
+        answer.results_by_topic_v3_and_below[0].results_by_partition[0].partition_error_code
+    };
+    for (resource, missed) in grants {
+        assert_eq!(ask(), missed);
+        let name = name_of(resource);
+        let grant = creation(resource, LITERAL, name, "User:anna", WRITE, ALLOW);
+        allow(&mut admin, vec![grant]);
+    }
+    // It may, but isn't the producer.
+    assert_eq!(ask(), ErrorCode::INVALID_PRODUCER_ID_MAPPING);
 }
 
 #[test]

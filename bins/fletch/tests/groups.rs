@@ -8,10 +8,15 @@ use fletch_wire::messages::join_group::JoinGroupRequestProtocol;
 use fletch_wire::messages::offset_commit::{
     OffsetCommitRequestPartition, OffsetCommitRequestTopic,
 };
+use fletch_wire::messages::offset_delete::{
+    OffsetDeleteRequestPartition, OffsetDeleteRequestTopic,
+};
+use fletch_wire::messages::offset_fetch::{OffsetFetchRequestGroup, OffsetFetchRequestTopics};
 use fletch_wire::messages::sync_group::SyncGroupRequestAssignment;
 use fletch_wire::messages::{
-    DeleteGroupsRequest, DeleteTopicsRequest, DescribeGroupsRequest, HeartbeatRequest,
-    JoinGroupRequest, LeaveGroupRequest, ListGroupsRequest, OffsetCommitRequest,
+    ConsumerGroupDescribeRequest, ConsumerGroupHeartbeatRequest, DeleteGroupsRequest,
+    DeleteTopicsRequest, DescribeGroupsRequest, HeartbeatRequest, JoinGroupRequest,
+    LeaveGroupRequest, ListGroupsRequest, OffsetCommitRequest, OffsetDeleteRequest,
     OffsetFetchRequest, SyncGroupRequest,
 };
 use fletch_wire::{ErrorCode, ResponseBody};
@@ -147,6 +152,282 @@ fn errors_are_those_of_kafka() {
     let listed = client.call(&ListGroupsRequest::default(), 4).groups;
     assert_eq!(&*listed[0].group_id, "g");
     assert_eq!(server.metric("kafka_group_generations"), 1.0);
+}
+
+/// A member of a consumer group that joins to read topic `t`.
+fn joining(group: &str, member: &str) -> ConsumerGroupHeartbeatRequest {
+    ConsumerGroupHeartbeatRequest {
+        group_id: group.into(),
+        member_id: member.into(),
+        rebalance_timeout_ms: 10_000,
+        subscribed_topic_names: Some(vec!["t".into()]),
+        topic_partitions: Some(vec![]),
+        ..Default::default()
+    }
+}
+
+/// A member that has nothing new to say.
+fn beating(group: &str, member: &str, epoch: i32) -> ConsumerGroupHeartbeatRequest {
+    ConsumerGroupHeartbeatRequest {
+        group_id: group.into(),
+        member_id: member.into(),
+        member_epoch: epoch,
+        ..Default::default()
+    }
+}
+
+/// Joins, and says that it has what it was told to have.
+fn join_by_epochs(client: &mut Client, group: &str, member: &str) -> i32 {
+    let joined = client.call(&joining(group, member), 1);
+    assert_eq!(joined.error_code, ErrorCode::NONE);
+    joined.member_epoch
+}
+
+/// The error for a member's commit of an offset in topic `t`.
+fn commit_as(
+    client: &mut Client,
+    version: i16,
+    group: &str,
+    member: &str,
+    epoch: i32,
+) -> ErrorCode {
+    let topic = OffsetCommitRequestTopic {
+        name: "t".into(),
+        partitions: vec![Default::default()],
+        ..Default::default()
+    };
+    let request = OffsetCommitRequest {
+        group_id: group.into(),
+        member_id: member.into(),
+        generation_id_or_member_epoch: epoch,
+        topics: vec![topic],
+        ..Default::default()
+    };
+    client.call(&request, version).topics[0].partitions[0].error_code
+}
+
+/// The error, and the offset in topic `t`, that a member is told.
+fn fetch_as(
+    client: &mut Client,
+    group: &str,
+    member: &str,
+    epoch: i32,
+) -> (ErrorCode, Option<i64>) {
+    let topic = OffsetFetchRequestTopics {
+        name: "t".into(),
+        partition_indexes: vec![0],
+        ..Default::default()
+    };
+    let asked = OffsetFetchRequestGroup {
+        group_id: group.into(),
+        member_id: Some(member.into()),
+        member_epoch: epoch,
+        topics: Some(vec![topic]),
+        ..Default::default()
+    };
+    let request = OffsetFetchRequest {
+        groups: vec![asked],
+        ..Default::default()
+    };
+    let group = client.call(&request, 9).groups.remove(0);
+    let topic = group.topics.first();
+    let offset = topic.map(|topic| topic.partitions[0].committed_offset);
+    (group.error_code, offset)
+}
+
+#[test]
+fn errors_of_consumer_groups_are_those_of_kafka() {
+    let server = Server::start(&["--kafka-group-members-max", "2"]);
+    let mut client = server.client();
+    client.metadata("t");
+    let ask = |client: &mut Client, request: ConsumerGroupHeartbeatRequest| {
+        let answer = client.call(&request, 1);
+        assert_eq!(answer.error_code.is_none(), answer.error_message.is_none());
+        answer
+    };
+    let refused = |client: &mut Client, request: ConsumerGroupHeartbeatRequest| {
+        ask(client, request).error_code
+    };
+
+    let assignor = ConsumerGroupHeartbeatRequest {
+        server_assignor: Some("by hand".into()),
+        ..joining("g", "one")
+    };
+    let error = refused(&mut client, assignor);
+    assert_eq!(error, ErrorCode::UNSUPPORTED_ASSIGNOR);
+    let regex = ConsumerGroupHeartbeatRequest {
+        subscribed_topic_names: None,
+        subscribed_topic_regex: Some("(t".into()),
+        ..joining("g", "one")
+    };
+    let error = refused(&mut client, regex);
+    assert_eq!(error, ErrorCode::INVALID_REGULAR_EXPRESSION);
+    let error = refused(&mut client, beating("g", "one", 3));
+    assert_eq!(error, ErrorCode::GROUP_ID_NOT_FOUND);
+    let hasty = ConsumerGroupHeartbeatRequest {
+        rebalance_timeout_ms: -1,
+        ..joining("g", "one")
+    };
+    assert_eq!(refused(&mut client, hasty), ErrorCode::INVALID_REQUEST);
+
+    let named = |member: &str| ConsumerGroupHeartbeatRequest {
+        instance_id: Some("first".into()),
+        ..joining("g", member)
+    };
+    let joined = ask(&mut client, named("one"));
+    assert_eq!(joined.error_code, ErrorCode::NONE);
+    let epoch = joined.member_epoch;
+    // The name is taken for as long as its member hasn't left.
+    let error = refused(&mut client, named("other"));
+    assert_eq!(error, ErrorCode::UNRELEASED_INSTANCE_ID);
+    let fenced = refused(&mut client, beating("g", "one", epoch + 1));
+    assert_eq!(fenced, ErrorCode::FENCED_MEMBER_EPOCH);
+    let stranger = refused(&mut client, beating("g", "nobody", epoch));
+    assert_eq!(stranger, ErrorCode::UNKNOWN_MEMBER_ID);
+    join_by_epochs(&mut client, "g", "two");
+    let full = refused(&mut client, joining("g", "three"));
+    assert_eq!(full, ErrorCode::GROUP_MAX_SIZE_REACHED);
+
+    // Its offsets are those of members in their epochs.
+    let heard = ask(&mut client, beating("g", "one", epoch));
+    assert_eq!(heard.error_code, ErrorCode::NONE);
+    let epoch = heard.member_epoch;
+    let stale = ErrorCode::STALE_MEMBER_EPOCH;
+    assert_eq!(commit_as(&mut client, 9, "g", "one", epoch + 1), stale);
+    let unknown = ErrorCode::UNKNOWN_MEMBER_ID;
+    assert_eq!(commit_as(&mut client, 9, "g", "nobody", epoch), unknown);
+    assert_eq!(
+        commit_as(&mut client, 9, "g", "one", epoch),
+        ErrorCode::NONE
+    );
+    assert_eq!(fetch_as(&mut client, "g", "one", epoch + 1), (stale, None));
+    assert_eq!(fetch_as(&mut client, "g", "nobody", epoch), (unknown, None));
+    let found = fetch_as(&mut client, "g", "one", epoch);
+    assert_eq!(found, (ErrorCode::NONE, Some(0)));
+}
+
+#[test]
+fn a_group_that_is_not_there_is_said_not_to_be() {
+    let server = Server::start(&AT_ONCE);
+    let mut client = server.client();
+    client.metadata("t");
+    let missing = ErrorCode::GROUP_ID_NOT_FOUND;
+    join_by_epochs(&mut client, "by epochs", "one");
+    let described = DescribeGroupsRequest {
+        groups: vec!["none".into(), "by epochs".into()],
+        ..Default::default()
+    };
+    for (version, error) in [(5, ErrorCode::NONE), (6, missing)] {
+        for group in client.call(&described, version).groups {
+            assert_eq!((&*group.group_state, group.error_code), ("Dead", error));
+            assert_eq!(group.error_message.is_some(), version == 6);
+        }
+    }
+    let illegal = ErrorCode::ILLEGAL_GENERATION;
+    assert_eq!(commit_as(&mut client, 8, "none", "one", 4), illegal);
+    assert_eq!(commit_as(&mut client, 9, "none", "one", 4), missing);
+    // Who is nobody's member makes the group.
+    assert_eq!(commit_as(&mut client, 9, "made", "", -1), ErrorCode::NONE);
+    // Of a group that isn't there nothing is committed.
+    let found = fetch_as(&mut client, "none", "one", 4);
+    assert_eq!(found, (ErrorCode::NONE, Some(-1)));
+}
+
+#[test]
+fn administrators_look_after_groups() {
+    let server = Server::start(&AT_ONCE);
+    let mut client = server.client();
+    client.metadata("t");
+    client.metadata("unread");
+    join(&mut client, "classic");
+    let epoch = join_by_epochs(&mut client, "by epochs", "one");
+    assert_eq!(
+        commit_as(&mut client, 9, "by epochs", "one", epoch),
+        ErrorCode::NONE
+    );
+    assert_eq!(
+        commit_as(&mut client, 9, "offsets", "", -1),
+        ErrorCode::NONE
+    );
+
+    let list = |client: &mut Client, states: &[&str], types: &[&str]| {
+        let texts = |texts: &[&str]| texts.iter().map(|text| (*text).into()).collect();
+        let request = ListGroupsRequest {
+            states_filter: texts(states),
+            types_filter: texts(types),
+            ..Default::default()
+        };
+        let groups = client.call(&request, 5).groups.into_iter();
+        let mut groups: Vec<_> = groups
+            .map(|group| (group.group_id.to_string(), group.group_type.to_string()))
+            .collect();
+        groups.sort();
+        groups
+    };
+    let all = [
+        ("by epochs".into(), "consumer".into()),
+        ("classic".into(), "classic".into()),
+        ("offsets".into(), "classic".into()),
+    ];
+    assert_eq!(list(&mut client, &[], &[]), all);
+    assert_eq!(list(&mut client, &[], &["consumer"]), all[..1]);
+    assert_eq!(list(&mut client, &["Empty"], &[]), all[2..]);
+    assert_eq!(list(&mut client, &["Empty"], &["consumer"]), []);
+
+    let request = ConsumerGroupDescribeRequest {
+        group_ids: vec!["by epochs".into(), "classic".into(), "none".into()],
+        ..Default::default()
+    };
+    let described = client.call(&request, 0).groups;
+    let errors: Vec<_> = described.iter().map(|group| group.error_code).collect();
+    let missing = ErrorCode::GROUP_ID_NOT_FOUND;
+    assert_eq!(errors, [ErrorCode::NONE, missing, missing]);
+    let member = &described[0].members[0];
+    assert_eq!((&*member.member_id, member.member_epoch), ("one", epoch));
+    assert_eq!(&*member.assignment.topic_partitions[0].topic_name, "t");
+
+    // Offsets in what a member reads stay; others go.
+    let delete = |client: &mut Client, group: &str, topic: &str| {
+        let partition = OffsetDeleteRequestPartition::default();
+        let topic = OffsetDeleteRequestTopic {
+            name: topic.into(),
+            partitions: vec![partition],
+            ..Default::default()
+        };
+        let request = OffsetDeleteRequest {
+            group_id: group.into(),
+            topics: vec![topic],
+            ..Default::default()
+        };
+        let answer = client.call(&request, 0);
+        match answer.error_code {
+            ErrorCode::NONE => answer.topics[0].partitions[0].error_code,
+            error => error,
+        }
+    };
+    let read = ErrorCode::GROUP_SUBSCRIBED_TO_TOPIC;
+    assert_eq!(delete(&mut client, "by epochs", "t"), read);
+    assert_eq!(delete(&mut client, "by epochs", "unread"), ErrorCode::NONE);
+    assert_eq!(delete(&mut client, "none", "t"), missing);
+    let unknown = ErrorCode::UNKNOWN_TOPIC_OR_PARTITION;
+    assert_eq!(delete(&mut client, "offsets", "nowhere"), unknown);
+    assert_eq!(fetch_as(&mut client, "offsets", "", -1).1, Some(0));
+    assert_eq!(delete(&mut client, "offsets", "t"), ErrorCode::NONE);
+    assert_eq!(fetch_as(&mut client, "offsets", "", -1).1, Some(-1));
+
+    let request = DeleteGroupsRequest {
+        groups_names: vec!["by epochs".into(), "classic".into()],
+        ..Default::default()
+    };
+    for result in client.call(&request, 2).results {
+        assert_eq!(result.error_code, ErrorCode::NON_EMPTY_GROUP);
+    }
+    // A member that leaves makes room for that.
+    let left = client.call(&beating("by epochs", "one", -1), 1);
+    assert_eq!(left.error_code, ErrorCode::NONE);
+    let results = client.call(&request, 2).results;
+    assert_eq!(results[0].error_code, ErrorCode::NONE);
+    assert_eq!(fetch_as(&mut client, "by epochs", "", -1).1, Some(-1));
 }
 
 #[test]

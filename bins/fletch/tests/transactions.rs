@@ -14,9 +14,11 @@ use std::time::{Duration, Instant};
 use fletch_wire::messages::describe_producers::TopicRequest;
 use fletch_wire::messages::list_offsets::{ListOffsetsPartition, ListOffsetsTopic};
 use fletch_wire::messages::offset_fetch::OffsetFetchRequestTopic;
+use fletch_wire::messages::write_txn_markers::{WritableTxnMarker, WritableTxnMarkerTopic};
 use fletch_wire::messages::{
-    DescribeProducersRequest, DescribeTransactionsRequest, InitProducerIdRequest,
-    ListOffsetsRequest, ListTransactionsRequest, OffsetFetchRequest,
+    ApiVersionsRequest, DescribeProducersRequest, DescribeTransactionsRequest,
+    InitProducerIdRequest, ListOffsetsRequest, ListTransactionsRequest, OffsetFetchRequest,
+    WriteTxnMarkersRequest,
 };
 use fletch_wire::{ErrorCode, ResponseBody};
 use support::{Client, PATIENCE, Server, batch, folder, framed};
@@ -150,6 +152,135 @@ fn zombies_are_fenced_and_their_transactions_aborted() {
     assert_eq!(new.end(true).unwrap(), ErrorCode::NONE);
     assert_eq!(committed_values(&mut client, "t"), [b"yes"]);
     assert_eq!(offset_of(&mut client, "g", "t"), (7, ErrorCode::NONE));
+}
+
+#[test]
+fn in_the_second_version_writes_add_to_the_transaction_and_each_end_is_of_its_own_epoch() {
+    let server = Server::start(&[]);
+    let mut client = server.client();
+    client.metadata("t");
+    client.metadata("u");
+    let mut producer = Producer::start(server.kafka, "p").second();
+    let first = producer.producer;
+    assert_eq!(producer.produce("t", b"one").unwrap(), Ok(0));
+    assert_eq!(producer.produce("t", b"two").unwrap(), Ok(1));
+    assert_eq!(producer.produce("u", b"one").unwrap(), Ok(0));
+    let offset = producer.commit_offset("g", "t", 5).unwrap();
+    assert_eq!(offset, ErrorCode::NONE);
+    let unstable = (-1, ErrorCode::UNSTABLE_OFFSET_COMMIT);
+    assert_eq!(offset_of(&mut client, "g", "t"), unstable);
+    assert!(committed_values(&mut client, "t").is_empty());
+    assert_eq!(producer.end(true).unwrap(), ErrorCode::NONE);
+    assert_eq!(producer.producer, (first.0, first.1 + 1));
+    assert_eq!(offset_of(&mut client, "g", "t"), (5, ErrorCode::NONE));
+    let two: [&[u8]; 2] = [b"one", b"two"];
+    assert_eq!(committed_values(&mut client, "t"), two);
+
+    // What arrives late is of no transaction, not even of the next one.
+    let mut late = Producer::start(server.kafka, "elsewhere").second();
+    (late.id, late.producer) = (producer.id.clone(), first);
+    let old_epoch = ErrorCode::INVALID_PRODUCER_EPOCH;
+    assert_eq!(late.produce("t", b"late").unwrap(), Err(old_epoch));
+    assert_eq!(late.commit_offset("g", "t", 9).unwrap(), old_epoch);
+    assert_eq!(producer.produce("t", b"three").unwrap(), Ok(3));
+    assert_eq!(late.produce("t", b"late").unwrap(), Err(old_epoch));
+    assert_eq!(late.end(true).unwrap(), ErrorCode::PRODUCER_FENCED);
+    assert_eq!(producer.end(false).unwrap(), ErrorCode::NONE);
+    assert_eq!(committed_values(&mut client, "t"), two);
+
+    // Asked for again by who hasn't heard, nothing happens twice.
+    let ended = latest(&mut client, "t", 0);
+    late.producer = (first.0, first.1 + 1);
+    assert_eq!(late.end(false).unwrap(), ErrorCode::NONE);
+    assert_eq!(late.producer, producer.producer);
+    late.producer = (first.0, first.1 + 1);
+    assert_eq!(late.end(true).unwrap(), ErrorCode::INVALID_TXN_STATE);
+    assert_eq!(latest(&mut client, "t", 0), ended);
+    // What has nothing in it is aborted, without markers, and can't be committed.
+    assert_eq!(producer.end(true).unwrap(), ErrorCode::INVALID_TXN_STATE);
+    assert_eq!(producer.end(false).unwrap(), ErrorCode::NONE);
+    assert_eq!(latest(&mut client, "t", 0), ended);
+
+    // One of the first version goes on where the second has ended.
+    producer.is_second = false;
+    let refused = producer.produce("t", b"four").unwrap();
+    assert_eq!(refused, Err(ErrorCode::INVALID_TXN_STATE));
+    producer.add("t").unwrap();
+    producer.produce("t", b"four").unwrap().unwrap();
+    assert_eq!(producer.end(true).unwrap(), ErrorCode::NONE);
+    let all: [&[u8]; 3] = [b"one", b"two", b"four"];
+    assert_eq!(committed_values(&mut client, "t"), all);
+}
+
+#[test]
+fn clients_are_told_of_the_second_version() {
+    let server = Server::start(&[]);
+    let answer = server.client().call(
+        &ApiVersionsRequest {
+            client_software_name: "test".into(),
+            client_software_version: "1".into(),
+            ..Default::default()
+        },
+        3,
+    );
+    let levels = answer.finalized_features.iter();
+    let levels: Vec<_> = levels
+        .map(|one| (&*one.name, one.max_version_level))
+        .collect();
+    assert_eq!(levels, [("group.version", 1), ("transaction.version", 2)]);
+    assert_eq!(answer.finalized_features_epoch, 1);
+}
+
+#[test]
+fn a_request_can_end_what_hangs() {
+    let server = Server::start(&[]);
+    let mut client = server.client();
+    client.metadata("t");
+    let _before = Producer::start(server.kafka, "p");
+    let mut producer = Producer::start(server.kafka, "p");
+    producer.add("t").unwrap();
+    producer.produce("t", b"hangs").unwrap().unwrap();
+    client.produce("t", batch(&["after"]));
+    assert!(committed_values(&mut client, "t").is_empty());
+    let (id, epoch) = producer.producer;
+    let write = |client: &mut Client, version, epoch, coordinator_epoch, topic: &str| {
+        let topic = WritableTxnMarkerTopic {
+            name: topic.into(),
+            partition_indexes: vec![0, 9],
+            ..Default::default()
+        };
+        let marker = WritableTxnMarker {
+            producer_id: id,
+            producer_epoch: epoch,
+            coordinator_epoch,
+            topics: vec![topic],
+            ..Default::default()
+        };
+        let request = WriteTxnMarkersRequest {
+            markers: vec![marker],
+            ..Default::default()
+        };
+        let answer = client.call(&request, version);
+        assert_eq!(answer.markers[0].producer_id, id);
+        let partitions = &answer.markers[0].topics[0].partitions;
+        [0, 1].map(|index| partitions[index].error_code)
+    };
+    let unknown = ErrorCode::UNKNOWN_TOPIC_OR_PARTITION;
+    assert_eq!(write(&mut client, 1, epoch, 0, "nowhere"), [unknown; 2]);
+    let fenced = ErrorCode::TRANSACTION_COORDINATOR_FENCED;
+    assert_eq!(write(&mut client, 1, epoch, -1, "t")[0], fenced);
+    let old = ErrorCode::INVALID_PRODUCER_EPOCH;
+    assert_eq!(write(&mut client, 1, epoch - 1, 0, "t")[0], old);
+    assert!(committed_values(&mut client, "t").is_empty());
+    assert_eq!(
+        write(&mut client, 0, epoch, 0, "t"),
+        [ErrorCode::NONE, unknown]
+    );
+    assert_eq!(committed_values(&mut client, "t"), [b"after"]);
+    // There is nothing left to end.
+    let end = latest(&mut client, "t", 0);
+    assert_eq!(write(&mut client, 1, epoch, 0, "t")[0], ErrorCode::NONE);
+    assert_eq!(latest(&mut client, "t", 0), end);
 }
 
 #[test]
@@ -311,6 +442,14 @@ fn killed_at_any_moment_a_transaction_is_everywhere_or_nowhere() {
         });
         // Their transactions of before are decided now, one way or the other.
         let started = ids.iter().map(|id| Producer::start(server.kafka, id));
+        // Each speaks the other version of the protocol in each round, on what it left in the one before.
+        let started =
+            (round..)
+                .zip(started)
+                .map(|(number, producer)| match number.is_multiple_of(2) {
+                    true => producer,
+                    false => producer.second(),
+                });
         let started: Vec<Producer> = started.collect();
         let stored = TOPICS.map(|topic| -> Vec<u64> {
             let values = committed_values(&mut client, topic);

@@ -20,9 +20,6 @@ use fletch_wire::Uuid;
 use crate::codec::{Reader, Writer};
 use crate::error::{DecodeError, Error};
 
-/// The format of the values that this release writes.
-const FORMAT: u8 = 1;
-
 /// A fact: the value of a key, or that it has none any more.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Fact {
@@ -165,12 +162,23 @@ fn number<N: std::str::FromStr + ToString>(text: &str) -> Option<N> {
 
 /// What a key's value is made of.
 pub(crate) trait Value: Sized {
+    /// The format that this release writes.
+    const FORMAT: u8 = 1;
+
     fn write(&self, writer: &mut Writer);
     fn read(reader: &mut Reader) -> Result<Self, DecodeError>;
 
+    /// Reads what an earlier release has written.
+    fn read_earlier(format: u8, _: &mut Reader) -> Result<Self, DecodeError> {
+        Err(DecodeError::Unknown {
+            what: "format",
+            value: format.into(),
+        })
+    }
+
     fn encode(&self) -> Bytes {
         let mut writer = Writer::default();
-        writer.put_u8(FORMAT);
+        writer.put_u8(Self::FORMAT);
         self.write(&mut writer);
         writer.finish()
     }
@@ -178,11 +186,8 @@ pub(crate) trait Value: Sized {
     fn decode(key: &str, value: &[u8]) -> Result<Self, Error> {
         let mut reader = Reader::new(value);
         let mut decode = || match reader.u8("format")? {
-            FORMAT => Self::read(&mut reader),
-            value => Err(DecodeError::Unknown {
-                what: "format",
-                value: value.into(),
-            }),
+            format if format == Self::FORMAT => Self::read(&mut reader),
+            format => Self::read_earlier(format, &mut reader),
         };
         let value = decode().and_then(|value| reader.finish().map(|()| value));
         value.map_err(|source| Error::Value {
@@ -596,7 +601,7 @@ mod tests {
     #[test]
     fn a_count_larger_than_the_input_is_refused() {
         let mut bytes = Writer::default();
-        bytes.put_u8(FORMAT).put_u8(CLASSIC).put_u8(0).put_i32(1);
+        bytes.put_u8(1).put_u8(CLASSIC).put_u8(0).put_i32(1);
         bytes
             .put_u8(0)
             .put_u8(0)

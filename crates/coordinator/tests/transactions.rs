@@ -6,7 +6,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use bytes::Bytes;
 use fletch_coordinator::{Fact, Marker, TransactionConfig, TransactionOutput, Transactions};
 use fletch_wire::ErrorCode;
-use fletch_wire::messages::add_partitions_to_txn::AddPartitionsToTxnTopic;
+use fletch_wire::messages::add_partitions_to_txn::{
+    AddPartitionsToTxnTopic, AddPartitionsToTxnTransaction,
+};
 use fletch_wire::messages::*;
 
 const ID: &str = "transactional";
@@ -94,8 +96,36 @@ impl World {
 
     fn end(&mut self, producer: Producer, committed: bool) -> ErrorCode {
         let request = end_request(producer, committed);
-        self.call(|transactions, now_ms, out| transactions.end(now_ms, 3, &request, out))
+        self.call(|transactions, now_ms, out| transactions.end(now_ms, 3, &request, None, out))
             .error_code
+    }
+
+    /// Ends it in the second version of the protocol; by which producer to go on.
+    fn end_2(&mut self, producer: Producer, committed: bool) -> Result<Producer, ErrorCode> {
+        let request = end_request(producer, committed);
+        let new = self.transactions.end_needs_producer_id(&request).then(|| {
+            self.next_producer_id += 1;
+            self.next_producer_id
+        });
+        let answer =
+            self.call(|transactions, now_ms, out| transactions.end(now_ms, 5, &request, new, out));
+        match answer.error_code {
+            ErrorCode::NONE => Ok((answer.producer_id, answer.producer_epoch)),
+            error => {
+                assert_eq!((answer.producer_id, answer.producer_epoch), (-1, -1));
+                Err(error)
+            }
+        }
+    }
+
+    /// Writes to a partition in the second version of the protocol.
+    fn produce(&mut self, producer: Producer, partition: i32) -> Result<(), ErrorCode> {
+        let partitions = [("topic", partition)];
+        self.call(|transactions, now_ms, out| {
+            transactions.add_produced(now_ms, ID, producer, &partitions, out)
+        })?;
+        let transactions = &mut self.transactions;
+        transactions.check_produce(ID, producer, "topic", partition)
     }
 
     /// Writes all markers, and says so.
@@ -375,7 +405,8 @@ fn a_new_producer_fences_the_one_before_and_ends_its_transaction() {
     assert_eq!(world.add(second, &[1]), ErrorCode::NONE);
     // What old clients are told.
     let request = end_request(first, true);
-    let answer = world.call(|transactions, now_ms, out| transactions.end(now_ms, 1, &request, out));
+    let answer =
+        world.call(|transactions, now_ms, out| transactions.end(now_ms, 1, &request, None, out));
     assert_eq!(answer.error_code, ErrorCode::INVALID_PRODUCER_EPOCH);
 }
 
@@ -525,6 +556,244 @@ fn damaged_facts_are_refused() {
     assert_eq!(folded(&world.transactions), world.kept);
 }
 
+#[test]
+fn each_end_of_the_second_version_gives_another_epoch() {
+    let mut world = World::new();
+    let first = world.init();
+    assert_eq!(world.produce(first, 0), Ok(()));
+    assert_eq!(world.produce(first, 1), Ok(()));
+    let facts = world.kept.clone();
+    assert_eq!(world.produce(first, 0), Ok(()), "it is in it");
+    assert_eq!(world.kept, facts);
+    let second = world.end_2(first, true).unwrap();
+    assert_eq!(second, (first.0, 1));
+    // What arrives late is refused, before the markers are written and after.
+    assert_eq!(world.produce(first, 0), Err(FENCED));
+    assert_eq!(
+        world.produce(second, 0),
+        Err(ErrorCode::CONCURRENT_TRANSACTIONS)
+    );
+    world.restart();
+    let markers = world.write_markers();
+    assert_eq!((markers.len(), markers[0].producer_epoch), (1, 1));
+    assert_eq!(markers[0].partitions, [("topic".into(), vec![0, 1])]);
+    assert_eq!(world.state(), "CompleteCommit");
+    assert_eq!(world.produce(first, 0), Err(FENCED));
+
+    // The next one begins by itself.
+    assert_eq!(world.produce(second, 2), Ok(()));
+    assert_eq!(world.state(), "Ongoing");
+    assert_eq!(world.end_2(first, true), Err(FENCED), "not the same one");
+    let third = world.end_2(second, false).unwrap();
+    assert_eq!(third, (first.0, 2));
+    assert!(!world.write_markers()[0].committed);
+    assert_eq!(world.state(), "CompleteAbort");
+}
+
+#[test]
+fn an_end_of_the_second_version_is_asked_for_again() {
+    let mut world = World::new();
+    let first = world.init();
+    world.produce(first, 0).unwrap();
+    let second = world.end_2(first, true).unwrap();
+    let again = Err(ErrorCode::CONCURRENT_TRANSACTIONS);
+    let invalid = Err(ErrorCode::INVALID_TXN_STATE);
+    assert_eq!(world.end_2(first, true), again);
+    assert_eq!(world.end_2(first, false), invalid);
+    assert_eq!(world.end_2(second, true), again);
+    world.write_markers();
+    world.restart();
+    let facts = world.kept.clone();
+    assert_eq!(world.end_2(first, true), Ok(second));
+    assert_eq!(world.end_2(first, false), invalid);
+    // Nothing to commit, under the epoch of the next one.
+    assert_eq!(world.end_2(second, true), invalid);
+    assert_eq!(world.kept, facts);
+    let other = (second.0 + 1, second.1);
+    let unknown = Err(ErrorCode::INVALID_PRODUCER_ID_MAPPING);
+    assert_eq!(world.end_2(other, true), unknown);
+    assert_eq!(world.end_2((second.0, 7), true), Err(FENCED));
+    // A producer that begins anew by the epoch that it knows goes on with the one it hasn't heard of.
+    assert_eq!(world.init_as(Some(first)), Ok(second));
+}
+
+#[test]
+fn a_transaction_with_nothing_in_it_is_aborted() {
+    let mut world = World::new();
+    let first = world.init();
+    let second = world.end_2(first, false).unwrap();
+    assert_eq!(second, (first.0, 1));
+    assert!(world.markers.is_empty());
+    assert_eq!(world.state(), "CompleteAbort");
+    assert_eq!(world.produce(first, 0), Err(FENCED));
+    assert_eq!(world.end_2(first, false), Ok(second), "asked for again");
+    let third = world.end_2(second, false).unwrap();
+    assert_eq!(third, (first.0, 2));
+    world.produce(third, 0).unwrap();
+    assert_eq!(world.state(), "Ongoing");
+}
+
+#[test]
+fn when_no_epoch_is_left_an_end_gives_another_producer_id() {
+    let mut world = World::new();
+    let mut producer = world.init();
+    while producer.1 < i16::MAX - 1 {
+        producer = world.end_2(producer, false).unwrap();
+    }
+    world.produce(producer, 0).unwrap();
+    let request = end_request(producer, true);
+    let early =
+        world.call(|transactions, now_ms, out| transactions.end(now_ms, 5, &request, None, out));
+    assert_eq!(early.error_code, ErrorCode::CONCURRENT_TRANSACTIONS);
+    let next = world.end_2(producer, true).unwrap();
+    assert_eq!((next.0 > producer.0, next.1), (true, 0));
+    // The old id is the transaction's until that is over.
+    world.restart();
+    let marker = &world.markers[0];
+    let (id, epoch) = (marker.producer_id, marker.producer_epoch);
+    assert_eq!((id, epoch), (producer.0, i16::MAX));
+    let open: Vec<_> = world.transactions.open_partitions().collect();
+    assert_eq!(open, [(producer.0, "topic", 0)]);
+    world.write_markers();
+    world.restart();
+    assert_eq!(world.end_2(producer, true), Ok(next), "asked for again");
+    let unknown = Err(ErrorCode::INVALID_PRODUCER_ID_MAPPING);
+    assert_eq!(world.produce(producer, 0), unknown);
+    assert_eq!(world.produce(next, 0), Ok(()));
+    assert_eq!(world.end_2(next, true), Ok((next.0, 1)));
+}
+
+#[test]
+fn both_versions_take_turns() {
+    let mut world = World::new();
+    let first = world.init();
+    // The end of the first version leaves the epoch as it is.
+    world.add(first, &[0]);
+    assert_eq!(world.end(first, true), ErrorCode::NONE);
+    world.write_markers();
+    world.produce(first, 0).unwrap();
+    let second = world.end_2(first, true).unwrap();
+    world.write_markers();
+    assert_eq!(world.add(first, &[0]), FENCED);
+    assert_eq!(world.add(second, &[0]), ErrorCode::NONE);
+    assert_eq!(world.end(second, false), ErrorCode::NONE);
+    world.write_markers();
+    // An end of before isn't the one that is asked for again.
+    assert_eq!(world.end_2(first, true), Err(FENCED));
+    assert_eq!(world.end_2(first, false), Err(FENCED));
+    world.produce(second, 0).unwrap();
+    // Taken over from by another.
+    assert_eq!(world.init_as(None), Err(ErrorCode::CONCURRENT_TRANSACTIONS));
+    assert_eq!(world.end_2(second, true), Err(FENCED));
+    world.write_markers();
+    let third = world.init();
+    assert_eq!(third, (first.0, 3));
+}
+
+#[test]
+fn what_the_release_before_has_kept_is_read() {
+    let mut world = World::new();
+    let producer = world.init();
+    world.add(producer, &[0, 1]);
+    world.add_offsets(producer, "group");
+    let (key, value) = world.kept.pop_first().unwrap();
+    world.kept.insert(key.clone(), value.clone());
+    // It knew of no next producer id.
+    let (last, rest) = value.split_last().unwrap();
+    let earlier = [&[1], &rest[1..]].concat();
+    assert_eq!((value[0], *last), (2, 0));
+    let mut restored = Transactions::new(TransactionConfig::default());
+    restored.apply(&key, Some(&earlier)).unwrap();
+    assert_eq!(folded(&restored), world.kept);
+    world.transactions = restored;
+    assert_eq!(world.end_2(producer, true), Ok((producer.0, 1)));
+    for end in 0..earlier.len() {
+        let cut = world
+            .transactions
+            .apply("transaction/x", Some(&earlier[..end]));
+        assert!(cut.is_err());
+    }
+    let later = [&[3], &value[1..]].concat();
+    assert!(
+        world
+            .transactions
+            .apply("transaction/x", Some(&later))
+            .is_err()
+    );
+}
+
+#[test]
+fn brokers_ask_for_several_transactions_at_once() {
+    let mut world = World::new();
+    let producer = world.init();
+    let asked =
+        |id: &str, (producer_id, producer_epoch): Producer, verify_only, partitions: &[i32]| {
+            AddPartitionsToTxnTransaction {
+                transactional_id: id.into(),
+                producer_id,
+                producer_epoch,
+                verify_only,
+                topics: vec![AddPartitionsToTxnTopic {
+                    name: "topic".into(),
+                    partitions: partitions.to_vec(),
+                    ..Default::default()
+                }],
+                ..Default::default()
+            }
+        };
+    let ask = |world: &mut World, version, transactions: Vec<AddPartitionsToTxnTransaction>| {
+        let request = AddPartitionsToTxnRequest {
+            transactions,
+            ..Default::default()
+        };
+        let answer = world.call(|transactions, now_ms, out| {
+            let known = |_: &str, partition| partition < 100;
+            transactions.add_partitions(now_ms, version, &request, &known, out)
+        });
+        assert_eq!(answer.error_code, ErrorCode::NONE);
+        assert!(answer.results_by_topic_v3_and_below.is_empty());
+        let codes = answer.results_by_transaction.into_iter().map(|one| {
+            let partitions = &one.topic_results[0].results_by_partition;
+            let codes = partitions.iter().map(|one| one.partition_error_code);
+            codes.collect::<Vec<_>>()
+        });
+        codes.collect::<Vec<_>>()
+    };
+    let none = ErrorCode::NONE;
+    // Nothing is added by who only wants to know.
+    let verify = asked(ID, producer, true, &[0, 1]);
+    let missing = ErrorCode::TRANSACTION_ABORTABLE;
+    let answer = ask(&mut world, 5, vec![verify.clone()]);
+    assert_eq!(answer, [[missing, missing]]);
+    assert_eq!(world.state(), "Empty");
+    let add = asked(ID, producer, false, &[0]);
+    let answer = ask(
+        &mut world,
+        4,
+        vec![add, asked("nobody", producer, false, &[0])],
+    );
+    let unknown = ErrorCode::INVALID_PRODUCER_ID_MAPPING;
+    assert_eq!(answer, [[none], [unknown]]);
+    let answer = ask(&mut world, 5, vec![verify.clone()]);
+    assert_eq!(answer, [[none, missing]]);
+    let answer = ask(&mut world, 4, vec![verify.clone()]);
+    assert_eq!(answer, [[none, ErrorCode::INVALID_TXN_STATE]]);
+    let zombie = asked(ID, (producer.0, producer.1 + 1), true, &[0]);
+    let nameless = asked("", producer, true, &[0]);
+    let nowhere = asked(ID, producer, true, &[0, 100]);
+    let answer = ask(&mut world, 5, vec![zombie, nameless, nowhere]);
+    let invalid = ErrorCode::INVALID_REQUEST;
+    let refused = [
+        ErrorCode::OPERATION_NOT_ATTEMPTED,
+        ErrorCode::UNKNOWN_TOPIC_OR_PARTITION,
+    ];
+    assert_eq!(answer, [&[FENCED][..], &[invalid], &refused]);
+    world.end(producer, true);
+    let answer = ask(&mut world, 5, vec![verify]);
+    let concurrent = ErrorCode::CONCURRENT_TRANSACTIONS;
+    assert_eq!(answer, [[concurrent, concurrent]]);
+}
+
 /// SplitMix64.
 struct Random(u64);
 
@@ -561,6 +830,8 @@ enum Heard {
     Added(usize),
     Ended,
     Fenced,
+    /// In the second version of the protocol.
+    Bumped(Producer),
     Nothing,
 }
 
@@ -591,6 +862,8 @@ impl Simulation {
         out: &mut TransactionOutput,
     ) -> Heard {
         let now_ms = self.now_ms;
+        // The versions of the protocol share an id.
+        let bumps = life > 0;
         let life = &mut self.lives[life];
         let error = match (life.producer, random.below(40)) {
             (None, 0..8) => {
@@ -609,6 +882,16 @@ impl Simulation {
             }
             (Some(producer), 0..20) if life.wants.is_none() => {
                 let partition = random.below(4) as usize;
+                if bumps {
+                    let partitions = [("topic", partition as i32)];
+                    let added = transactions.add_produced(now_ms, ID, producer, &partitions, out);
+                    return match added {
+                        Ok(()) => Heard::Added(partition),
+                        Err(ErrorCode::CONCURRENT_TRANSACTIONS) => Heard::Nothing,
+                        Err(FENCED) => Heard::Fenced,
+                        Err(error) => panic!("a write is answered {error}"),
+                    };
+                }
                 let request = add_request(producer, &[partition as i32]);
                 let answer = transactions.add_partitions(now_ms, 3, &request, &|_, _| true, out);
                 let result = &answer.results_by_topic_v3_and_below[0].results_by_partition[0];
@@ -619,10 +902,17 @@ impl Simulation {
             }
             (Some(producer), 20..30) if life.transaction.is_some() => {
                 let committed = *life.wants.get_or_insert_with(|| random.below(3) > 0);
-                match transactions
-                    .end(now_ms, 3, &end_request(producer, committed), out)
-                    .error_code
-                {
+                let request = end_request(producer, committed);
+                let new = transactions.end_needs_producer_id(&request).then(|| {
+                    self.next_producer_id += 1;
+                    self.next_producer_id
+                });
+                let version = if bumps { 5 } else { 3 };
+                let answer = transactions.end(now_ms, version, &request, new, out);
+                match answer.error_code {
+                    ErrorCode::NONE if bumps => {
+                        return Heard::Bumped((answer.producer_id, answer.producer_epoch));
+                    }
                     ErrorCode::NONE => return Heard::Ended,
                     error => error,
                 }
@@ -643,7 +933,10 @@ impl Simulation {
             Heard::Producer(producer) => life.producer = Some(producer),
             Heard::Fenced => *life = Life::default(),
             Heard::Nothing => {}
-            Heard::Ended => {
+            Heard::Ended | Heard::Bumped(_) => {
+                if let Heard::Bumped(producer) = *heard {
+                    life.producer = Some(producer);
+                }
                 let (transaction, wants) = (life.transaction.take(), life.wants.take());
                 self.promised
                     .insert(transaction.expect("one"), wants.expect("an end"));

@@ -16,11 +16,12 @@ use crate::handlers::{
     incremental_alter_configs, init_producer_id, join_group, leave_group, list_groups,
     list_offsets, list_partition_reassignments, list_transactions, metadata, offset_commit,
     offset_delete, offset_fetch, offset_for_leader_epoch, produce, sync_group, txn_offset_commit,
+    write_txn_markers,
 };
 
 /// What is served, in the order of the keys.
 pub(crate) const SERVED: &[(ApiKey, Versions)] = &[
-    (ApiKey::PRODUCE, Versions::parse("0-11")),
+    (ApiKey::PRODUCE, Versions::parse("0-12")),
     (ApiKey::FETCH, Versions::parse("0-17")),
     (ApiKey::LIST_OFFSETS, Versions::parse("0-10")),
     (ApiKey::METADATA, Versions::parse("0-13")),
@@ -31,7 +32,7 @@ pub(crate) const SERVED: &[(ApiKey, Versions)] = &[
     (ApiKey::HEARTBEAT, Versions::parse("0-4")),
     (ApiKey::LEAVE_GROUP, Versions::parse("0-5")),
     (ApiKey::SYNC_GROUP, Versions::parse("0-5")),
-    (ApiKey::DESCRIBE_GROUPS, Versions::parse("0-5")),
+    (ApiKey::DESCRIBE_GROUPS, Versions::parse("0-6")),
     (ApiKey::LIST_GROUPS, Versions::parse("0-5")),
     (ApiKey::SASL_HANDSHAKE, Versions::parse("0-1")),
     (ApiKey::API_VERSIONS, Versions::parse("0-4")),
@@ -40,10 +41,11 @@ pub(crate) const SERVED: &[(ApiKey, Versions)] = &[
     (ApiKey::DELETE_RECORDS, Versions::parse("0-2")),
     (ApiKey::INIT_PRODUCER_ID, Versions::parse("0-5")),
     (ApiKey::OFFSET_FOR_LEADER_EPOCH, Versions::parse("0-4")),
-    (ApiKey::ADD_PARTITIONS_TO_TXN, Versions::parse("0-3")),
+    (ApiKey::ADD_PARTITIONS_TO_TXN, Versions::parse("0-5")),
     (ApiKey::ADD_OFFSETS_TO_TXN, Versions::parse("0-4")),
-    (ApiKey::END_TXN, Versions::parse("0-4")),
-    (ApiKey::TXN_OFFSET_COMMIT, Versions::parse("0-4")),
+    (ApiKey::END_TXN, Versions::parse("0-5")),
+    (ApiKey::WRITE_TXN_MARKERS, Versions::parse("0-1")),
+    (ApiKey::TXN_OFFSET_COMMIT, Versions::parse("0-5")),
     (ApiKey::DESCRIBE_ACLS, Versions::parse("1-3")),
     (ApiKey::CREATE_ACLS, Versions::parse("1-3")),
     (ApiKey::DELETE_ACLS, Versions::parse("1-3")),
@@ -195,6 +197,9 @@ pub(crate) async fn serve(context: &Context<'_>, request: RequestBody) -> Answer
         RequestBody::SyncGroup(request) => sync_group::handle(context, request).await.into(),
         RequestBody::TxnOffsetCommit(request) => {
             txn_offset_commit::handle(context, request).await.into()
+        }
+        RequestBody::WriteTxnMarkers(request) => {
+            write_txn_markers::handle(context, request).await.into()
         }
         // The codec knows more than is served; whoever reads requests has them looked at by `refuse`.
         request => unreachable!("{} is served by no handler", request.key()),

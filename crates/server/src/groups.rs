@@ -9,6 +9,7 @@ use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::future::pending;
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -40,6 +41,8 @@ pub(crate) struct Coordinator {
     pub(crate) clock: Clock,
     /// Something is due earlier than it was.
     earlier: Notify,
+    /// How many steps with facts are durable.
+    pub(crate) kept: AtomicU64,
     /// A transactional id has no more batches on their way to the log.
     pub(crate) submitted: Notify,
     generations: Counter,
@@ -58,6 +61,8 @@ pub(crate) struct State {
     tickets: u64,
     /// When the keeper will look again by itself.
     awake_ms: Option<i64>,
+    /// How many steps with facts were handed on.
+    handed_on: u64,
     /// Under the lock, so that steps are in the order in which they happened.
     steps: mpsc::UnboundedSender<Step>,
 }
@@ -130,10 +135,12 @@ impl Coordinator {
                 waiting: HashMap::new(),
                 tickets: 0,
                 awake_ms: None,
+                handed_on: 0,
                 steps: sender,
             }),
             clock,
             earlier: Notify::new(),
+            kept: AtomicU64::new(0),
             submitted: Notify::new(),
             generations: counter!("kafka_group_generations"),
             waiting_members: gauge!("kafka_group_waiting_members"),
@@ -287,6 +294,7 @@ impl Coordinator {
             answers,
             durable,
         };
+        state.handed_on += u64::from(!step.facts.is_empty());
         if !step.is_nothing() {
             // Without a keeper nothing is answered: those who wait see their channels close.
             _ = state.steps.send(step);
@@ -347,6 +355,11 @@ impl Drop for Waiting<'_> {
 }
 
 impl State {
+    /// Whether all that has happened is durable.
+    pub(crate) fn is_kept(&self, kept: &AtomicU64) -> bool {
+        kept.load(Ordering::Acquire) == self.handed_on
+    }
+
     /// When something is due, if anything is.
     fn next_deadline_ms(&self) -> Option<i64> {
         let (groups, transactions) = (&self.groups, &self.transactions);

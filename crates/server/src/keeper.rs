@@ -2,6 +2,7 @@
 //! written to their partitions.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use fletch_coordinator::{Fact, Marker};
 use fletch_store::{Store, StoreError};
@@ -22,8 +23,8 @@ pub(crate) const TRANSACTIONS: &str = "transactions";
 /// Most steps that share a flush of the log.
 const STEPS_MAX: usize = 4096;
 
-/// What came of one thing that happened. (At most one a connection is on its way, and one a
-/// transactional id, so that the queue of steps is bounded by these.)
+/// What came of one thing that happened. (At most one a connection is on its way, one of its Produce
+/// requests, and one a transactional id, so that the queue of steps is bounded by these.)
 #[derive(Default)]
 pub(crate) struct Step {
     /// With the rooms of the log that keep them.
@@ -81,7 +82,7 @@ impl Keeper {
         } = self;
         let (decided, endings) = mpsc::unbounded_channel();
         let time = coordinator.keep_time();
-        let keeping = keep_steps(&store, &mut steps, &decided, &stop);
+        let keeping = keep_steps(&coordinator, &store, &mut steps, &decided, &stop);
         tokio::select! {
             () = time => {}
             () = end_transactions(&coordinator, &store, endings) => {}
@@ -93,6 +94,7 @@ impl Keeper {
 }
 
 async fn keep_steps(
+    coordinator: &Coordinator,
     store: &Store,
     steps: &mut mpsc::UnboundedReceiver<Step>,
     decided: &mpsc::UnboundedSender<Ending>,
@@ -106,12 +108,16 @@ async fn keep_steps(
             () = stop.cancelled() => return Ok(()),
         }
         let mut last = None;
+        let with_facts = batch.iter().filter(|step| !step.facts.is_empty()).count();
         for (room, fact) in batch.iter_mut().flat_map(|step| step.facts.drain(..)) {
             last = Some(store.queue_note(room, &fact.key, fact.value).await?);
         }
         // The log is in order: with the last one, all are durable.
         if let Some(last) = last {
             last.await?;
+            coordinator
+                .kept
+                .fetch_add(with_facts as u64, Ordering::Release);
         }
         for step in batch.drain(..) {
             // Whoever waits may have gone.

@@ -66,17 +66,25 @@ impl Coordinator {
     /// in the same moment, so that the transaction can't end in between.
     pub(crate) async fn commit_in_transaction<R>(
         &self,
-        check: impl FnOnce(&mut Transactions) -> Result<(), ErrorCode>,
+        check: impl FnOnce(&mut Transactions, i64, &mut TransactionOutput) -> Result<(), ErrorCode>,
         happen: impl FnOnce(&mut Groups, i64, &mut Output) -> R,
     ) -> Result<Result<R, ErrorCode>, Unavailable> {
         let (durable, is_durable) = oneshot::channel();
         let result = {
             let mut state = self.state();
-            if let Err(error) = check(&mut state.transactions) {
+            let now_ms = self.clock.now_ms();
+            let mut of_transaction = TransactionOutput::default();
+            if let Err(error) = check(&mut state.transactions, now_ms, &mut of_transaction) {
                 return Ok(Err(error));
             }
             let mut out = Output::default();
-            let result = happen(&mut state.groups, self.clock.now_ms(), &mut out);
+            let result = happen(&mut state.groups, now_ms, &mut out);
+            // What is kept of the transaction comes first: offsets are never in one that doesn't know.
+            let happened = Happened {
+                transactions: of_transaction,
+                ..Happened::default()
+            };
+            self.hand_on(&mut state, happened);
             let happened = Happened {
                 groups: out,
                 durable: Some(durable),
@@ -87,6 +95,41 @@ impl Coordinator {
         };
         is_durable.await.map_err(|_| Unavailable)?;
         Ok(Ok(result))
+    }
+
+    /// Adds partitions to a producer's transaction because it writes to them (KIP-890), and waits until
+    /// that is durable. Only then may their batches follow: one that is in the log, and whose transaction
+    /// a crash made forget it, would be aborted by the next start, and its retry be taken for a duplicate.
+    ///
+    /// # Errors
+    /// What to answer if it may not write to them.
+    pub(crate) async fn add_produced(
+        &self,
+        transactional_id: &str,
+        producer: (i64, i16),
+        partitions: &[(&str, i32)],
+    ) -> Result<(), ErrorCode> {
+        let (durable, is_durable) = oneshot::channel();
+        {
+            let mut state = self.state();
+            let mut out = TransactionOutput::default();
+            let (transactions, now_ms) = (&mut state.transactions, self.clock.now_ms());
+            transactions
+                .add_produced(now_ms, transactional_id, producer, partitions, &mut out)
+                .map_err(as_old_epoch)?;
+            if out.facts.is_empty() && state.is_kept(&self.kept) {
+                return Ok(());
+            }
+            let happened = Happened {
+                transactions: out,
+                durable: Some(durable),
+                ..Happened::default()
+            };
+            self.hand_on(&mut state, happened);
+        }
+        let kept = is_durable.await;
+        // As Kafka says it where a partition can't ask the transaction's coordinator: try again.
+        kept.map_err(|_| ErrorCode::NOT_ENOUGH_REPLICAS)
     }
 
     /// Whether a batch may be appended to a partition in a transaction. Until what is given back is

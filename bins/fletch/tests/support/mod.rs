@@ -534,6 +534,9 @@ try_from_body! {
     ListTransactions ListTransactionsResponse, TxnOffsetCommit TxnOffsetCommitResponse,
     AlterClientQuotas AlterClientQuotasResponse,
     DescribeClientQuotas DescribeClientQuotasResponse,
+    ConsumerGroupDescribe ConsumerGroupDescribeResponse,
+    ConsumerGroupHeartbeat ConsumerGroupHeartbeatResponse,
+    OffsetDelete OffsetDeleteResponse, WriteTxnMarkers WriteTxnMarkersResponse,
 }
 
 /// A request for partition 0 of a topic.

@@ -27,6 +27,8 @@ pub struct Producer {
     pub client: Client,
     pub id: String,
     pub producer: (i64, i16),
+    /// Whether it speaks the second version of the protocol (KIP-890).
+    pub is_second: bool,
     /// The next sequence numbers, by topic.
     sequences: BTreeMap<String, i32>,
 }
@@ -53,6 +55,7 @@ impl Producer {
                         client,
                         id: id.to_owned(),
                         producer: (answer.producer_id, answer.producer_epoch),
+                        is_second: false,
                         sequences: BTreeMap::new(),
                     };
                 }
@@ -62,7 +65,17 @@ impl Producer {
         }
     }
 
+    /// Speaks the second version of the protocol from here on.
+    pub fn second(mut self) -> Self {
+        self.is_second = true;
+        self
+    }
+
+    /// Adds a topic to the transaction; which in the second version a write does.
     pub fn add(&mut self, topic: &str) -> io::Result<ErrorCode> {
+        if self.is_second {
+            return Ok(ErrorCode::NONE);
+        }
         let topic = AddPartitionsToTxnTopic {
             name: topic.into(),
             partitions: vec![0],
@@ -82,6 +95,7 @@ impl Producer {
 
     /// Produces a record in the transaction; where it is, or the error.
     pub fn produce(&mut self, topic: &str, value: &[u8]) -> io::Result<Result<i64, ErrorCode>> {
+        let version = if self.is_second { 12 } else { 9 };
         let sequence = self.sequences.entry(topic.to_owned()).or_default();
         let (id, epoch) = self.producer;
         let mut builder = BatchBuilder::new(Compression::None)
@@ -95,7 +109,7 @@ impl Producer {
             transactional_id: Some(self.id.as_str().into()),
             ..produce_request(topic, -1, batch)
         };
-        let answer = self.client.try_call(&request, 9)?;
+        let answer = self.client.try_call(&request, version)?;
         let answer = &answer.responses[0].partition_responses[0];
         Ok(match answer.error_code {
             ErrorCode::NONE => {
@@ -113,16 +127,18 @@ impl Producer {
         topic: &str,
         offset: i64,
     ) -> io::Result<ErrorCode> {
-        let request = AddOffsetsToTxnRequest {
-            transactional_id: self.id.as_str().into(),
-            producer_id: self.producer.0,
-            producer_epoch: self.producer.1,
-            group_id: group.into(),
-            ..Default::default()
-        };
-        let answer = self.client.try_call(&request, 3)?;
-        if answer.error_code != ErrorCode::NONE {
-            return Ok(answer.error_code);
+        if !self.is_second {
+            let request = AddOffsetsToTxnRequest {
+                transactional_id: self.id.as_str().into(),
+                producer_id: self.producer.0,
+                producer_epoch: self.producer.1,
+                group_id: group.into(),
+                ..Default::default()
+            };
+            let answer = self.client.try_call(&request, 3)?;
+            if answer.error_code != ErrorCode::NONE {
+                return Ok(answer.error_code);
+            }
         }
         let partition = TxnOffsetCommitRequestPartition {
             committed_offset: offset,
@@ -141,7 +157,8 @@ impl Producer {
             topics: vec![topic],
             ..Default::default()
         };
-        let answer = self.client.try_call(&request, 3)?;
+        let version = if self.is_second { 5 } else { 3 };
+        let answer = self.client.try_call(&request, version)?;
         Ok(answer.topics[0].partitions[0].error_code)
     }
 
@@ -153,7 +170,15 @@ impl Producer {
             committed,
             ..Default::default()
         };
-        Ok(self.client.try_call(&request, 3)?.error_code)
+        if !self.is_second {
+            return Ok(self.client.try_call(&request, 3)?.error_code);
+        }
+        let answer = self.client.try_call(&request, 5)?;
+        if answer.error_code.is_none() {
+            self.producer = (answer.producer_id, answer.producer_epoch);
+            self.sequences.clear();
+        }
+        Ok(answer.error_code)
     }
 }
 

@@ -9,6 +9,10 @@
 //!                                 └──────────────────────────────────────────────────────┘
 //! ```
 //!
+//! In the second version of the protocol (KIP-890, `transaction.version` 2), Produce and TxnOffsetCommit
+//! add to the transaction what they name, and each end gives the producer another epoch, that of the
+//! markers: whatever is still on its way under the old one is refused. Both versions share the ids.
+//!
 //! A decision is a fact before anybody hears of it, and its markers are written as often as it takes:
 //! [`Transactions::start`] asks for those that a restart has interrupted.
 
@@ -170,6 +174,9 @@ impl Transactions {
             return;
         }
         transaction.state = State::Complete { committed };
+        if let Some(next) = transaction.next_producer_id.take() {
+            (transaction.producer_id, transaction.epoch) = (next, 0);
+        }
         transaction.partitions.clear();
         transaction.groups.clear();
         transaction.changed_ms = now_ms;
@@ -240,8 +247,7 @@ impl Transactions {
     fn check_producer(
         &mut self,
         id: &str,
-        producer_id: i64,
-        epoch: i16,
+        (producer_id, epoch): (i64, i16),
     ) -> Result<(Arc<str>, &mut Transaction), ErrorCode> {
         let unknown = ErrorCode::INVALID_PRODUCER_ID_MAPPING;
         let (id, transaction) = self.get_mut(id).ok_or(unknown)?;

@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use fletch_wire::ErrorCode;
 use fletch_wire::messages::add_partitions_to_txn::{
-    AddPartitionsToTxnPartitionResult, AddPartitionsToTxnTopic, AddPartitionsToTxnTopicResult,
+    AddPartitionsToTxnPartitionResult, AddPartitionsToTxnResult, AddPartitionsToTxnTopic,
+    AddPartitionsToTxnTopicResult,
 };
 use fletch_wire::messages::{
     AddOffsetsToTxnRequest, AddOffsetsToTxnResponse, AddPartitionsToTxnRequest,
@@ -16,6 +17,21 @@ use fletch_wire::messages::{
 use super::state::{State, Transaction};
 use super::{TransactionOutput, Transactions};
 use crate::groups::Known;
+
+/// The first version of AddPartitionsToTxn that carries several transactions.
+const BATCHED: i16 = 4;
+/// The first version of AddPartitionsToTxn whose senders know TRANSACTION_ABORTABLE.
+const ADD_PARTITIONS_ABORTABLE: i16 = 5;
+/// The first version of EndTxn that gives the producer another epoch.
+const BUMPING: i16 = 5;
+
+/// One transaction of an AddPartitionsToTxn.
+struct Asked<'a> {
+    id: &'a str,
+    producer: (i64, i16),
+    topics: &'a [AddPartitionsToTxnTopic],
+    verify_only: bool,
+}
 
 /// What an old client is told that doesn't know of fenced producers.
 fn told(error: ErrorCode, version: i16, since: i16) -> ErrorCode {
@@ -119,7 +135,8 @@ impl Transactions {
         Ok(next)
     }
 
-    /// AddPartitionsToTxn, as producers send it (versions 0 to 3).
+    /// AddPartitionsToTxn: up to version 3 one transaction, as producers send it; from version 4 on
+    /// several, as brokers do, which may only want to know whether the partitions are in them.
     pub fn add_partitions(
         &mut self,
         now_ms: i64,
@@ -128,34 +145,79 @@ impl Transactions {
         known: Known,
         out: &mut TransactionOutput,
     ) -> AddPartitionsToTxnResponse {
-        let topics = &request.v3_and_below_topics;
-        let each = topics.iter().flat_map(|topic| {
+        if version < BATCHED {
+            let asked = Asked {
+                id: &request.v3_and_below_transactional_id,
+                producer: (
+                    request.v3_and_below_producer_id,
+                    request.v3_and_below_producer_epoch,
+                ),
+                topics: &request.v3_and_below_topics,
+                verify_only: false,
+            };
+            return AddPartitionsToTxnResponse {
+                results_by_topic_v3_and_below: self
+                    .add_or_verify(now_ms, version, &asked, known, out),
+                ..Default::default()
+            };
+        }
+        let results = request.transactions.iter().map(|transaction| {
+            let asked = Asked {
+                id: &transaction.transactional_id,
+                producer: (transaction.producer_id, transaction.producer_epoch),
+                topics: &transaction.topics,
+                verify_only: transaction.verify_only,
+            };
+            AddPartitionsToTxnResult {
+                transactional_id: transaction.transactional_id.clone(),
+                topic_results: self.add_or_verify(now_ms, version, &asked, known, out),
+                ..Default::default()
+            }
+        });
+        AddPartitionsToTxnResponse {
+            results_by_transaction: results.collect(),
+            ..Default::default()
+        }
+    }
+
+    fn add_or_verify(
+        &mut self,
+        now_ms: i64,
+        version: i16,
+        asked: &Asked<'_>,
+        known: Known,
+        out: &mut TransactionOutput,
+    ) -> Vec<AddPartitionsToTxnTopicResult> {
+        let Asked { id, producer, .. } = *asked;
+        let each = asked.topics.iter().flat_map(|topic| {
             let partitions = topic.partitions.iter();
             partitions.map(|partition| (&*topic.name, *partition))
         });
         let each: Vec<(&str, i32)> = each.collect();
-        let is_known = |topic: &str, partition| known(topic, partition);
         let all_known = each
             .iter()
-            .all(|(topic, partition)| is_known(topic, *partition));
-        let error = match all_known {
-            true => self.add(
-                now_ms,
-                &request.v3_and_below_transactional_id,
-                request.v3_and_below_producer_id,
-                request.v3_and_below_producer_epoch,
-                &each,
-                None,
-                out,
-            ),
+            .all(|(topic, partition)| known(topic, *partition));
+        let whole = if !all_known {
             // All of them or none.
-            false => Err(ErrorCode::OPERATION_NOT_ATTEMPTED),
+            Err(ErrorCode::OPERATION_NOT_ATTEMPTED)
+        } else if asked.verify_only {
+            self.may_verify(id, producer)
+        } else {
+            self.add(now_ms, id, producer, &each, None, out)
         };
-        let code = |topic: &str, partition: i32| match error {
-            Err(ErrorCode::OPERATION_NOT_ATTEMPTED) if !is_known(topic, partition) => {
+        let is_missing = |topic: &str, partition: i32| {
+            let transaction = self.ids.get(id);
+            !transaction.is_some_and(|transaction| transaction.has_partition(topic, partition))
+        };
+        let code = |topic: &str, partition: i32| match whole {
+            Err(ErrorCode::OPERATION_NOT_ATTEMPTED) if !known(topic, partition) => {
                 ErrorCode::UNKNOWN_TOPIC_OR_PARTITION
             }
             Err(error) => told(error, version, 2),
+            Ok(()) if asked.verify_only && is_missing(topic, partition) => match version {
+                ..ADD_PARTITIONS_ABORTABLE => ErrorCode::INVALID_TXN_STATE,
+                _ => ErrorCode::TRANSACTION_ABORTABLE,
+            },
             Ok(()) => ErrorCode::NONE,
         };
         let result = |topic: &AddPartitionsToTxnTopic| {
@@ -171,10 +233,51 @@ impl Transactions {
                 ..Default::default()
             }
         };
-        AddPartitionsToTxnResponse {
-            results_by_topic_v3_and_below: topics.iter().map(result).collect(),
-            ..Default::default()
+        asked.topics.iter().map(result).collect()
+    }
+
+    /// Whether it can be said which partitions are in a producer's transaction.
+    fn may_verify(&mut self, id: &str, producer: (i64, i16)) -> Result<(), ErrorCode> {
+        if id.is_empty() {
+            return Err(ErrorCode::INVALID_REQUEST);
         }
+        let (_, transaction) = self.check_producer(id, producer)?;
+        match transaction.state {
+            State::Preparing { .. } => Err(ErrorCode::CONCURRENT_TRANSACTIONS),
+            State::Empty | State::Ongoing | State::Complete { .. } => Ok(()),
+        }
+    }
+
+    /// Adds partitions to a producer's transaction because it writes to them: what Produce does from
+    /// version 12 on (KIP-890), before the batches have a place in the log.
+    ///
+    /// # Errors
+    /// What to answer if it may not write to them.
+    pub fn add_produced(
+        &mut self,
+        now_ms: i64,
+        transactional_id: &str,
+        producer: (i64, i16),
+        partitions: &[(&str, i32)],
+        out: &mut TransactionOutput,
+    ) -> Result<(), ErrorCode> {
+        self.add(now_ms, transactional_id, producer, partitions, None, out)
+    }
+
+    /// Adds a group to a producer's transaction because it commits offsets of it: what TxnOffsetCommit
+    /// does from version 5 on (KIP-890).
+    ///
+    /// # Errors
+    /// What to answer if it may not commit them.
+    pub fn add_group(
+        &mut self,
+        now_ms: i64,
+        transactional_id: &str,
+        producer: (i64, i16),
+        group: &str,
+        out: &mut TransactionOutput,
+    ) -> Result<(), ErrorCode> {
+        self.add(now_ms, transactional_id, producer, &[], Some(group), out)
     }
 
     /// AddOffsetsToTxn.
@@ -188,8 +291,7 @@ impl Transactions {
         let added = self.add(
             now_ms,
             &request.transactional_id,
-            request.producer_id,
-            request.producer_epoch,
+            (request.producer_id, request.producer_epoch),
             &[],
             Some(&request.group_id),
             out,
@@ -200,13 +302,11 @@ impl Transactions {
         }
     }
 
-    #[allow(clippy::too_many_arguments)] // Two requests' fields, one after the other.
     fn add(
         &mut self,
         now_ms: i64,
         id: &str,
-        producer_id: i64,
-        epoch: i16,
+        producer: (i64, i16),
         partitions: &[(&str, i32)],
         group: Option<&str>,
         out: &mut TransactionOutput,
@@ -215,7 +315,7 @@ impl Transactions {
             return Err(ErrorCode::INVALID_REQUEST);
         }
         let partitions_max = self.config.partitions_max;
-        let (id, transaction) = self.check_producer(id, producer_id, epoch)?;
+        let (id, transaction) = self.check_producer(id, producer)?;
         let before = match transaction.state {
             State::Preparing { .. } => return Err(ErrorCode::CONCURRENT_TRANSACTIONS),
             State::Ongoing => {
@@ -248,41 +348,65 @@ impl Transactions {
         Ok(())
     }
 
-    /// EndTxn, in versions 0 to 4.
+    /// Whether [`Transactions::end`], in version 5, will need a producer id that nobody has had.
+    pub fn end_needs_producer_id(&self, request: &EndTxnRequest) -> bool {
+        let transaction = self.ids.get(&*request.transactional_id);
+        transaction.is_some_and(|transaction| {
+            transaction.is_of((request.producer_id, request.producer_epoch))
+                && transaction.epoch_is_exhausted()
+        })
+    }
+
+    /// EndTxn. From version 5 on the answer says by which producer id and epoch to go on, and a new
+    /// producer id is to be given if [`Transactions::end_needs_producer_id`] asks for one.
     pub fn end(
         &mut self,
         now_ms: i64,
         version: i16,
         request: &EndTxnRequest,
+        new_producer_id: Option<i64>,
         out: &mut TransactionOutput,
     ) -> EndTxnResponse {
-        let ended = self.try_end(now_ms, request, out);
-        EndTxnResponse {
-            error_code: ended.map_or_else(|error| told(error, version, 2), |()| ErrorCode::NONE),
-            ..Default::default()
+        let ended = match version {
+            ..BUMPING => self.end_as_it_is(now_ms, request, out),
+            _ => self.end_and_bump(now_ms, request, new_producer_id, out),
+        };
+        match ended {
+            Ok((producer_id, producer_epoch)) => EndTxnResponse {
+                producer_id,
+                producer_epoch,
+                ..Default::default()
+            },
+            Err(error) => EndTxnResponse {
+                error_code: told(error, version, 2),
+                ..Default::default()
+            },
         }
     }
 
-    fn try_end(
+    /// The end of the first version of the protocol: the producer keeps its epoch.
+    fn end_as_it_is(
         &mut self,
         now_ms: i64,
         request: &EndTxnRequest,
         out: &mut TransactionOutput,
-    ) -> Result<(), ErrorCode> {
+    ) -> Result<(i64, i16), ErrorCode> {
         let id = &*request.transactional_id;
         if id.is_empty() {
             return Err(ErrorCode::INVALID_REQUEST);
         }
-        let (producer_id, epoch) = (request.producer_id, request.producer_epoch);
-        let (id, transaction) = self.check_producer(id, producer_id, epoch)?;
+        let producer = (request.producer_id, request.producer_epoch);
+        let (id, transaction) = self.check_producer(id, producer)?;
         let wanted = request.committed;
         match transaction.state {
             State::Ongoing => {
+                // What it was before has been heard of, or it couldn't have begun.
+                transaction.before = None;
                 self.decide(now_ms, &id, wanted, out);
-                Ok(())
+                Ok(producer)
             }
             // It asks again because it hasn't heard.
-            State::Complete { committed } if committed == wanted => Ok(()),
+            State::Complete { committed } if committed == wanted => Ok(producer),
             State::Preparing { committed } if committed == wanted => {
                 Err(ErrorCode::CONCURRENT_TRANSACTIONS)
             }
@@ -292,6 +416,72 @@ impl Transactions {
         }
     }
 
+    /// The end of the second version (KIP-890): the producer goes on with another epoch. So an end that
+    /// is asked for again is known by the old epoch, and one under the new epoch is that of the next
+    /// transaction; if that has nothing in it, it can still be aborted, because the producer doesn't
+    /// know what of what it sent has arrived.
+    fn end_and_bump(
+        &mut self,
+        now_ms: i64,
+        request: &EndTxnRequest,
+        new_producer_id: Option<i64>,
+        out: &mut TransactionOutput,
+    ) -> Result<(i64, i16), ErrorCode> {
+        let id = &*request.transactional_id;
+        if id.is_empty() {
+            return Err(ErrorCode::INVALID_REQUEST);
+        }
+        let claimed = (request.producer_id, request.producer_epoch);
+        let wanted = request.committed;
+        let unknown = ErrorCode::INVALID_PRODUCER_ID_MAPPING;
+        let transaction = self.ids.get(id).ok_or(unknown)?;
+        if transaction.before == Some(claimed) {
+            return match transaction.state {
+                State::Complete { committed } if committed == wanted => {
+                    Ok((transaction.producer_id, transaction.epoch))
+                }
+                State::Preparing { committed } if committed == wanted => {
+                    Err(ErrorCode::CONCURRENT_TRANSACTIONS)
+                }
+                State::Complete { .. } | State::Preparing { .. } => {
+                    Err(ErrorCode::INVALID_TXN_STATE)
+                }
+                State::Empty | State::Ongoing => Err(ErrorCode::PRODUCER_FENCED),
+            };
+        }
+        let (id, transaction) = self.check_producer(id, claimed)?;
+        let has_begun = match transaction.state {
+            State::Ongoing => true,
+            State::Empty | State::Complete { .. } if !wanted => false,
+            State::Preparing { committed } if committed == wanted => {
+                return Err(ErrorCode::CONCURRENT_TRANSACTIONS);
+            }
+            State::Empty | State::Complete { .. } | State::Preparing { .. } => {
+                return Err(ErrorCode::INVALID_TXN_STATE);
+            }
+        };
+        let next_id = match transaction.epoch_is_exhausted() {
+            // Whoever asked whether one is needed has asked too early.
+            true => Some(new_producer_id.ok_or(ErrorCode::CONCURRENT_TRANSACTIONS)?),
+            false => None,
+        };
+        transaction.before = Some(claimed);
+        // The last epoch of all is that of the markers, and of no producer.
+        transaction.epoch = transaction.epoch.saturating_add(1);
+        let bumped = (transaction.producer_id, transaction.epoch);
+        let next = next_id.map_or(bumped, |next_id| (next_id, 0));
+        if has_begun {
+            transaction.next_producer_id = next_id;
+            self.decide(now_ms, &id, wanted, out);
+        } else {
+            (transaction.producer_id, transaction.epoch) = next;
+            transaction.state = State::Complete { committed: false };
+            transaction.changed_ms = now_ms;
+            self.changed(now_ms, &id, out);
+        }
+        Ok(next)
+    }
+
     /// Whether a producer may write to a partition in its transaction: what Produce has to ask.
     ///
     /// # Errors
@@ -299,11 +489,11 @@ impl Transactions {
     pub fn check_produce(
         &mut self,
         transactional_id: &str,
-        (producer_id, epoch): (i64, i16),
+        producer: (i64, i16),
         topic: &str,
         partition: i32,
     ) -> Result<(), ErrorCode> {
-        let (_, transaction) = self.check_producer(transactional_id, producer_id, epoch)?;
+        let (_, transaction) = self.check_producer(transactional_id, producer)?;
         let is_open = transaction.state == State::Ongoing;
         match is_open && transaction.has_partition(topic, partition) {
             true => Ok(()),
@@ -319,10 +509,10 @@ impl Transactions {
     pub fn check_offset_commit(
         &mut self,
         transactional_id: &str,
-        (producer_id, epoch): (i64, i16),
+        producer: (i64, i16),
         group: &str,
     ) -> Result<(), ErrorCode> {
-        let (_, transaction) = self.check_producer(transactional_id, producer_id, epoch)?;
+        let (_, transaction) = self.check_producer(transactional_id, producer)?;
         let is_open = transaction.state == State::Ongoing;
         match is_open && transaction.groups.contains(group) {
             true => Ok(()),

@@ -71,6 +71,9 @@ pub(crate) struct Transaction {
     /// The producer id and epoch before the last change that a producer asked for by them: it asks
     /// again if it doesn't hear the answer.
     pub(crate) before: Option<(i64, i16)>,
+    /// The producer id to go on with, from epoch 0, once the transaction that is decided is over: its
+    /// own has no epoch left.
+    pub(crate) next_producer_id: Option<i64>,
     pub(crate) timeout_ms: i32,
     pub(crate) state: State,
     /// When the transaction began.
@@ -90,6 +93,7 @@ impl Transaction {
             producer_id,
             epoch: 0,
             before: None,
+            next_producer_id: None,
             timeout_ms,
             state: State::Empty,
             began_ms: -1,
@@ -111,6 +115,11 @@ impl Transaction {
         partitions.is_some_and(|partitions| partitions.contains(&partition))
     }
 
+    /// Whether the producer is the one that has the id.
+    pub(crate) fn is_of(&self, producer: (i64, i16)) -> bool {
+        (self.producer_id, self.epoch) == producer
+    }
+
     /// Begins a transaction, unless there is one.
     pub(crate) fn begin(&mut self, now_ms: i64) {
         if self.state != State::Ongoing {
@@ -128,7 +137,12 @@ impl Transaction {
     }
 }
 
+/// The format before [`Transaction::next_producer_id`].
+const WITHOUT_NEXT: u8 = 1;
+
 impl Value for Transaction {
+    const FORMAT: u8 = 2;
+
     fn write(&self, writer: &mut Writer) {
         writer
             .put_i64(self.producer_id)
@@ -148,11 +162,33 @@ impl Value for Transaction {
             })
             .put_list(self.groups.iter(), |writer, group| {
                 writer.put_text(group);
-            });
+            })
+            .put_optional(self.next_producer_id, |writer, id| _ = writer.put_i64(id));
     }
 
     fn read(reader: &mut Reader) -> Result<Self, DecodeError> {
-        let transaction = Self {
+        let transaction = Self::read_without_next(reader)?;
+        Ok(Self {
+            next_producer_id: reader.optional("next producer id", Reader::i64)?,
+            ..transaction
+        })
+    }
+
+    fn read_earlier(format: u8, reader: &mut Reader) -> Result<Self, DecodeError> {
+        match format {
+            WITHOUT_NEXT => Self::read_without_next(reader),
+            format => Err(DecodeError::Unknown {
+                what: "format",
+                value: format.into(),
+            }),
+        }
+    }
+}
+
+impl Transaction {
+    /// What both formats begin with.
+    fn read_without_next(reader: &mut Reader) -> Result<Self, DecodeError> {
+        Ok(Self {
             producer_id: reader.i64("producer id")?,
             epoch: reader.i16("epoch")?,
             before: reader.optional("producer before", |reader, what| {
@@ -160,6 +196,7 @@ impl Value for Transaction {
             })?,
             timeout_ms: reader.i32("timeout")?,
             state: State::read(reader)?,
+            next_producer_id: None,
             began_ms: reader.i64("time of the beginning")?,
             changed_ms: reader.i64("time of the change")?,
             partitions: reader
@@ -175,7 +212,6 @@ impl Value for Transaction {
                 .into_iter()
                 .collect(),
             alarm: Alarm::default(),
-        };
-        Ok(transaction)
+        })
     }
 }

@@ -106,6 +106,7 @@ fn check(context: &Context<'_>, request: &mut RequestBody) -> Verdict {
         RequestBody::AddPartitionsToTxn(request) => transactions::add_partitions(context, request),
         RequestBody::AddOffsetsToTxn(request) => transactions::add_offsets(context, request),
         RequestBody::EndTxn(request) => transactions::end(context, request),
+        RequestBody::WriteTxnMarkers(request) => transactions::write_markers(context, request),
         RequestBody::TxnOffsetCommit(request) => transactions::offset_commit(context, request),
         RequestBody::DescribeTransactions(request) => transactions::describe(context, request),
         RequestBody::ListTransactions(_) => transactions::list(),

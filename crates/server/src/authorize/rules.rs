@@ -4,7 +4,8 @@
 use fletch_wire::ApiKey;
 
 use crate::auth::acl::Operation::{
-    Alter, AlterConfigs, Create, Delete, Describe, DescribeConfigs, IdempotentWrite, Read, Write,
+    Alter, AlterConfigs, ClusterAction, Create, Delete, Describe, DescribeConfigs, IdempotentWrite,
+    Read, Write,
 };
 use crate::auth::acl::ResourceType::{Cluster, Group, Topic, TransactionalId};
 use crate::auth::acl::{Operation, ResourceType};
@@ -59,15 +60,21 @@ pub(crate) const RULES: &[(ApiKey, Rule)] = &[
         ],
     ),
     (ApiKey::OFFSET_FOR_LEADER_EPOCH, &[(Topic, Describe)]),
+    // The first two of a producer, the last of a broker.
     (
         ApiKey::ADD_PARTITIONS_TO_TXN,
-        &[(TransactionalId, Write), (Topic, Write)],
+        &[
+            (TransactionalId, Write),
+            (Topic, Write),
+            (Cluster, ClusterAction),
+        ],
     ),
     (
         ApiKey::ADD_OFFSETS_TO_TXN,
         &[(TransactionalId, Write), (Group, Read)],
     ),
     (ApiKey::END_TXN, &[(TransactionalId, Write)]),
+    (ApiKey::WRITE_TXN_MARKERS, &[(Cluster, ClusterAction)]),
     (
         ApiKey::TXN_OFFSET_COMMIT,
         &[(TransactionalId, Write), (Group, Read), (Topic, Read)],

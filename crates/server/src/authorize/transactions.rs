@@ -7,10 +7,15 @@ use fletch_wire::messages::describe_transactions::TransactionState;
 use fletch_wire::messages::txn_offset_commit::{
     TxnOffsetCommitRequestTopic, TxnOffsetCommitResponsePartition, TxnOffsetCommitResponseTopic,
 };
+use fletch_wire::messages::write_txn_markers::{
+    WritableTxnMarker, WritableTxnMarkerPartitionResult, WritableTxnMarkerResult,
+    WritableTxnMarkerTopic, WritableTxnMarkerTopicResult,
+};
 use fletch_wire::messages::{
     AddOffsetsToTxnRequest, AddOffsetsToTxnResponse, AddPartitionsToTxnRequest,
     AddPartitionsToTxnResponse, DescribeTransactionsRequest, EndTxnRequest, EndTxnResponse,
     InitProducerIdRequest, InitProducerIdResponse, TxnOffsetCommitRequest, TxnOffsetCommitResponse,
+    WriteTxnMarkersRequest, WriteTxnMarkersResponse,
 };
 use fletch_wire::{ErrorCode, ResponseBody};
 
@@ -67,12 +72,24 @@ fn added(
     }
 }
 
-/// AddPartitionsToTxn: all or nothing, so where one topic is refused the others are told that they weren't
-/// tried.
+/// The first version of AddPartitionsToTxn that is one broker's to another.
+const ADD_PARTITIONS_BATCHED: i16 = 4;
+
+/// AddPartitionsToTxn: a producer's is all or nothing, so where one topic is refused the others are told that
+/// they weren't tried.
 pub(super) fn add_partitions(
     context: &Context<'_>,
     request: &mut AddPartitionsToTxnRequest,
 ) -> Verdict {
+    if context.version() >= ADD_PARTITIONS_BATCHED {
+        return match context.may_use(ResourceType::Cluster, CLUSTER) {
+            true => Verdict::as_it_is(),
+            false => Verdict::refuse(AddPartitionsToTxnResponse {
+                error_code: context.refuse(CLUSTER_DENIED),
+                ..Default::default()
+            }),
+        };
+    }
     let may_use_id = may_use_id(context, &request.v3_and_below_transactional_id);
     let topics = &mut request.v3_and_below_topics;
     let all_may = topics
@@ -207,5 +224,30 @@ pub(super) fn list() -> Verdict {
             let states = &mut answer.transaction_states;
             states.retain(|transaction| may_use_id(context, &transaction.transactional_id));
         }
+    })
+}
+
+pub(super) fn write_markers(context: &Context<'_>, request: &WriteTxnMarkersRequest) -> Verdict {
+    if context.may_use(ResourceType::Cluster, CLUSTER) {
+        return Verdict::as_it_is();
+    }
+    let partition = |partition_index: &i32| WritableTxnMarkerPartitionResult {
+        partition_index: *partition_index,
+        error_code: context.refuse(CLUSTER_DENIED),
+        ..Default::default()
+    };
+    let topic = |topic: &WritableTxnMarkerTopic| WritableTxnMarkerTopicResult {
+        name: topic.name.clone(),
+        partitions: topic.partition_indexes.iter().map(partition).collect(),
+        ..Default::default()
+    };
+    let marker = |marker: &WritableTxnMarker| WritableTxnMarkerResult {
+        producer_id: marker.producer_id,
+        topics: marker.topics.iter().map(topic).collect(),
+        ..Default::default()
+    };
+    Verdict::refuse(WriteTxnMarkersResponse {
+        markers: request.markers.iter().map(marker).collect(),
+        ..Default::default()
     })
 }

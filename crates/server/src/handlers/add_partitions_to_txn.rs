@@ -1,8 +1,10 @@
-//! AddPartitionsToTxn: partitions become part of a producer's transaction.
+//! AddPartitionsToTxn: partitions become part of a producer's transaction; or, as brokers ask each other,
+//! whether they are.
 
 use fletch_wire::ErrorCode;
 use fletch_wire::messages::add_partitions_to_txn::{
-    AddPartitionsToTxnPartitionResult, AddPartitionsToTxnTopic, AddPartitionsToTxnTopicResult,
+    AddPartitionsToTxnPartitionResult, AddPartitionsToTxnResult, AddPartitionsToTxnTopic,
+    AddPartitionsToTxnTopicResult,
 };
 use fletch_wire::messages::{AddPartitionsToTxnRequest, AddPartitionsToTxnResponse};
 
@@ -21,7 +23,9 @@ pub(crate) async fn handle(
         })
         .await
         .unwrap_or_else(|_| refused(&request, ErrorCode::COORDINATOR_NOT_AVAILABLE));
-    let topics = answer.results_by_topic_v3_and_below.iter();
+    let batched = answer.results_by_transaction.iter();
+    let batched = batched.flat_map(|transaction| &transaction.topic_results);
+    let topics = answer.results_by_topic_v3_and_below.iter().chain(batched);
     for partition in topics.flat_map(|topic| &topic.results_by_partition) {
         context.count(partition.partition_error_code);
     }
@@ -29,10 +33,25 @@ pub(crate) async fn handle(
 }
 
 /// The same error for every partition.
-fn refused(
-    request: &AddPartitionsToTxnRequest,
+fn refused(request: &AddPartitionsToTxnRequest, error: ErrorCode) -> AddPartitionsToTxnResponse {
+    let transactions = request.transactions.iter();
+    AddPartitionsToTxnResponse {
+        results_by_topic_v3_and_below: all(&request.v3_and_below_topics, error),
+        results_by_transaction: transactions
+            .map(|transaction| AddPartitionsToTxnResult {
+                transactional_id: transaction.transactional_id.clone(),
+                topic_results: all(&transaction.topics, error),
+                ..Default::default()
+            })
+            .collect(),
+        ..Default::default()
+    }
+}
+
+fn all(
+    topics: &[AddPartitionsToTxnTopic],
     partition_error_code: ErrorCode,
-) -> AddPartitionsToTxnResponse {
+) -> Vec<AddPartitionsToTxnTopicResult> {
     let topic = |topic: &AddPartitionsToTxnTopic| {
         let partitions = topic.partitions.iter();
         let partition = |&partition_index: &i32| AddPartitionsToTxnPartitionResult {
@@ -46,9 +65,5 @@ fn refused(
             ..Default::default()
         }
     };
-    let topics = request.v3_and_below_topics.iter();
-    AddPartitionsToTxnResponse {
-        results_by_topic_v3_and_below: topics.map(topic).collect(),
-        ..Default::default()
-    }
+    topics.iter().map(topic).collect()
 }

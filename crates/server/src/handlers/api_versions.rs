@@ -21,26 +21,36 @@ pub(crate) fn handle(context: &Context<'_>, request: &ApiVersionsRequest) -> Api
 
 /// The feature that says that consumer groups may be of the new protocol (KIP-848).
 const GROUP_VERSION: Str = Str::from_static("group.version");
+/// The feature that says how producers speak of their transactions (KIP-890): with 2, Produce and
+/// TxnOffsetCommit add to them, and each end gives the producer another epoch. Clients that don't know it
+/// go on as before.
+const TRANSACTION_VERSION: Str = Str::from_static("transaction.version");
 
-/// The features are not more than what holds here: others change how clients speak, such as
-/// `transaction.version`.
+/// The features and their levels, in the order of their names, each of which has all levels from 0 on. They
+/// are not more than what holds here: others change how clients speak.
+const FEATURES: [(Str, i16); 2] = [(GROUP_VERSION, 1), (TRANSACTION_VERSION, 2)];
+/// Counts the changes of the features' levels, so that a client which stays knows the newer ones. To be
+/// increased with each change of [`FEATURES`].
+const FEATURES_EPOCH: i64 = 1;
+
 fn answer() -> ApiVersionsResponse {
-    let (min_version, max_version) = (0, 1);
+    let supported = FEATURES.map(|(name, max_version)| SupportedFeatureKey {
+        name,
+        min_version: 0,
+        max_version,
+        ..Default::default()
+    });
+    let finalized = FEATURES.map(|(name, level)| FinalizedFeatureKey {
+        name,
+        max_version_level: level,
+        min_version_level: level,
+        ..Default::default()
+    });
     ApiVersionsResponse {
         api_keys: dispatch::served(),
-        supported_features: vec![SupportedFeatureKey {
-            name: GROUP_VERSION,
-            min_version,
-            max_version,
-            ..Default::default()
-        }],
-        finalized_features_epoch: 0,
-        finalized_features: vec![FinalizedFeatureKey {
-            name: GROUP_VERSION,
-            max_version_level: max_version,
-            min_version_level: max_version,
-            ..Default::default()
-        }],
+        supported_features: supported.to_vec(),
+        finalized_features_epoch: FEATURES_EPOCH,
+        finalized_features: finalized.to_vec(),
         ..Default::default()
     }
 }

@@ -14,7 +14,7 @@ pub(crate) async fn handle(
     let answer = match &request.transactional_id {
         Some(_) => transactional(context, &request).await,
         // There is nothing to go on with: as on Kafka, a new id each time.
-        None => allocate(context)
+        None => allocate_producer_id(context)
             .await
             .map(|producer_id| InitProducerIdResponse {
                 producer_id,
@@ -41,7 +41,7 @@ async fn transactional(
     // A refused request should cost no id: one that has a name of no letters is refused below.
     let needs_id = !id.is_empty() && groups.state().transactions.needs_producer_id(id);
     let new_producer_id = match needs_id {
-        true => Some(allocate(context).await?),
+        true => Some(allocate_producer_id(context).await?),
         false => None,
     };
     let asked = groups.transact(context, |transactions, now_ms, out| {
@@ -52,7 +52,8 @@ async fn transactional(
         .map_err(|_| ErrorCode::COORDINATOR_NOT_AVAILABLE)
 }
 
-async fn allocate(context: &Context<'_>) -> Result<i64, ErrorCode> {
+/// A producer id that nobody has had.
+pub(super) async fn allocate_producer_id(context: &Context<'_>) -> Result<i64, ErrorCode> {
     let allocated = context.broker.store.allocate_producer_id().await;
     let logged = |error: StoreError| {
         error!(%error, "no producer id can be allocated");

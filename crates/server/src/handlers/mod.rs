@@ -56,6 +56,7 @@ pub(crate) mod offset_for_leader_epoch;
 pub(crate) mod produce;
 pub(crate) mod sync_group;
 pub(crate) mod txn_offset_commit;
+pub(crate) mod write_txn_markers;
 
 /// The isolation level of consumers that want committed records only.
 pub(crate) const READ_COMMITTED: i8 = 1;

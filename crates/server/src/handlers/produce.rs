@@ -9,7 +9,9 @@ use fletch_wire::messages::produce::{
     BatchIndexAndErrorMessage, PartitionProduceData, PartitionProduceResponse, TopicProduceResponse,
 };
 use fletch_wire::messages::{ProduceRequest, ProduceResponse};
-use fletch_wire::records::{Admitted, Batch, Compression, Record, Records, admit, magic};
+use fletch_wire::records::{
+    Admitted, Batch, BatchHeader, Compression, Record, Records, admit, magic,
+};
 use fletch_wire::{Error as WireError, ErrorCode, Payload, Str};
 use tracing::error;
 
@@ -26,6 +28,8 @@ const ACKS_ALL: i16 = -1;
 const ONE_BATCH: i16 = 3;
 /// The first version whose clients know TRANSACTION_ABORTABLE.
 const ABORTABLE: i16 = 11;
+/// The first version that adds to its transaction what it writes to (KIP-890).
+const ADDING: i16 = 12;
 /// The first version whose clients know zstd.
 const ZSTD: i16 = 7;
 
@@ -84,8 +88,11 @@ impl Refusal {
 
 /// Checks the batches and hands them to the log, waiting while it has no room.
 pub(crate) async fn submit(context: &Context<'_>, request: ProduceRequest) -> InFlight {
-    let refused = refuse_all(context, &request);
     let transactional_id = request.transactional_id.as_deref();
+    let refused = match refuse_all(context, &request) {
+        None if context.version() >= ADDING => add_to_transaction(context, &request).await.err(),
+        refused => refused,
+    };
     let mut topics = Vec::with_capacity(request.topic_data.len());
     for data in request.topic_data {
         let topic = context.broker.topic(&data.name);
@@ -125,6 +132,50 @@ fn refuse_all(context: &Context<'_>, request: &ProduceRequest) -> Option<ErrorCo
     } else {
         None
     }
+}
+
+/// Makes the partitions of a request part of its transaction, before anything is written to them.
+async fn add_to_transaction(
+    context: &Context<'_>,
+    request: &ProduceRequest,
+) -> Result<(), ErrorCode> {
+    let Some(id) = request.transactional_id.as_deref() else {
+        return Ok(());
+    };
+    let (mut partitions, mut producer) = (Vec::new(), None);
+    for data in &request.topic_data {
+        if !context.may(Operation::Write, ResourceType::Topic, &data.name) {
+            continue;
+        }
+        for partition in &data.partition_data {
+            let Some(of) = transaction_of(partition) else {
+                continue;
+            };
+            // A request is one producer's.
+            if *producer.get_or_insert(of) != of {
+                return Err(ErrorCode::INVALID_PRODUCER_ID_MAPPING);
+            }
+            if context.broker.has_partition(&data.name, partition.index) {
+                partitions.push((&*data.name, partition.index));
+            }
+        }
+    }
+    match producer {
+        Some(producer) if !partitions.is_empty() => {
+            let groups = &context.broker.groups;
+            groups.add_produced(id, producer, &partitions).await
+        }
+        _ => Ok(()),
+    }
+}
+
+/// The producer of a partition's batch, if that is of a transaction.
+fn transaction_of(data: &PartitionProduceData) -> Option<(i64, i16)> {
+    let batch = data.records.as_ref()?.to_bytes();
+    // What is wrong with it is said where it is checked.
+    let header = BatchHeader::parse(&batch).ok()?;
+    let is_transactional = header.attributes.is_transactional();
+    is_transactional.then_some((header.producer_id, header.producer_epoch))
 }
 
 async fn submit_partition(
@@ -368,7 +419,12 @@ fn wire_refusal(fault: &WireError) -> Refusal {
 }
 
 fn append_refusal(topic: &Topic, problem: &AppendError) -> Refusal {
-    let code = match problem {
+    Refusal::new(append_error(topic, problem), problem)
+}
+
+/// Kafka's code for a batch that the log doesn't take.
+pub(super) fn append_error(topic: &Topic, problem: &AppendError) -> ErrorCode {
+    match problem {
         AppendError::UnknownPartition { .. } => ErrorCode::UNKNOWN_TOPIC_OR_PARTITION,
         AppendError::CorruptBatch { .. } => ErrorCode::CORRUPT_MESSAGE,
         AppendError::InvalidBatch { .. } => ErrorCode::INVALID_RECORD,
@@ -380,8 +436,7 @@ fn append_refusal(topic: &Topic, problem: &AppendError) -> Refusal {
             error!(topic = %topic.name, error = %problem, "a batch can't be appended");
             ErrorCode::KAFKA_STORAGE_ERROR
         }
-    };
-    Refusal::new(code, problem)
+    }
 }
 
 impl InFlight {

@@ -9,6 +9,11 @@ use fletch_wire::messages::{TxnOffsetCommitRequest, TxnOffsetCommitResponse};
 use super::Context;
 use crate::transactions::as_old_epoch;
 
+/// The first version whose clients know TRANSACTION_ABORTABLE.
+const ABORTABLE: i16 = 4;
+/// The first version that adds the group to the transaction (KIP-890).
+const ADDING: i16 = 5;
+
 pub(crate) async fn handle(
     context: &Context<'_>,
     request: TxnOffsetCommitRequest,
@@ -16,15 +21,20 @@ pub(crate) async fn handle(
     let broker = context.broker;
     let known = |topic: &str, partition| broker.has_partition(topic, partition);
     let producer = (request.producer_id, request.producer_epoch);
+    let version = context.version();
+    let (id, group) = (&request.transactional_id, &request.group_id);
     let committed = broker.groups.commit_in_transaction(
-        |transactions| {
-            let id = &request.transactional_id;
-            transactions.check_offset_commit(id, producer, &request.group_id)
+        |transactions, now_ms, out| match version {
+            ..ADDING => transactions.check_offset_commit(id, producer, group),
+            _ => transactions.add_group(now_ms, id, producer, group, out),
         },
         |groups, now_ms, out| groups.txn_offset_commit(now_ms, &request, &known, out),
     );
     let answer = match committed.await {
         Ok(Ok(answer)) => answer,
+        Ok(Err(ErrorCode::INVALID_TXN_STATE)) if version >= ABORTABLE => {
+            refused(&request, ErrorCode::TRANSACTION_ABORTABLE)
+        }
         Ok(Err(error)) => refused(&request, as_old_epoch(error)),
         Err(_) => refused(&request, ErrorCode::COORDINATOR_NOT_AVAILABLE),
     };

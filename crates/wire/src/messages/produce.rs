@@ -7,7 +7,7 @@ use crate::{ErrorCode, Payload, Str};
 
 message! {
     /// Asks the leaders of partitions to append batches.
-    ProduceRequest, versions "0-11", flexible "9+" {
+    ProduceRequest, versions "0-12", flexible "9+" {
         /// The transaction the batches belong to, if they do.
         transactional_id: Option<Str>, "3+", nullable("3+");
         /// Who must have the batches before the answer: -1 all replicas in sync, 1 the leader, 0
@@ -38,7 +38,7 @@ message! {
 
 message! {
     /// What became of the batches.
-    ProduceResponse, versions "0-11", flexible "9+" {
+    ProduceResponse, versions "0-12", flexible "9+" {
         /// By topic.
         responses: Vec<TopicProduceResponse>, "0+";
         /// How long the answer was held back for a quota, in milliseconds.

@@ -4,7 +4,7 @@ use crate::{ErrorCode, Str};
 
 message! {
     /// Asks the group's coordinator to keep offsets when a transaction is committed.
-    TxnOffsetCommitRequest, versions "0-4", flexible "3+" {
+    TxnOffsetCommitRequest, versions "0-5", flexible "3+" {
         /// The transactional id.
         transactional_id: Str, "0+";
         /// The group.
@@ -46,7 +46,7 @@ message! {
 
 message! {
     /// Which offsets are kept until the transaction ends.
-    TxnOffsetCommitResponse, versions "0-4", flexible "3+" {
+    TxnOffsetCommitResponse, versions "0-5", flexible "3+" {
         /// How long the answer was held back for a quota, in milliseconds.
         throttle_time_ms: i32, "0+";
         /// By topic.

@@ -1,8 +1,12 @@
+import java.io.IOException;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Properties;
+import java.util.concurrent.ExecutionException;
+import org.apache.kafka.clients.admin.Admin;
 import org.apache.kafka.clients.consumer.ConsumerRecord;
 import org.apache.kafka.clients.consumer.KafkaConsumer;
 import org.apache.kafka.clients.consumer.OffsetAndMetadata;
@@ -97,6 +101,8 @@ public final class Transact {
         second.flush();
         commit(producer("other"), "target", List.of("kept"));
         expect("target", MOVED, true);
+        // From version 4 on each end gives the producer another epoch (transaction.version 2, KIP-890).
+        expectEpoch("other", version().startsWith("3.") ? 0 : 1);
     }
 
     private void after() {
@@ -108,6 +114,28 @@ public final class Transact {
         var consumer = consumer("movers", "source", true);
         same(List.of("kept 3", "kept 4"), read(consumer, 2));
         consumer.close();
+    }
+
+    /** The client's own version. */
+    private static String version() {
+        var properties = new Properties();
+        try (var stream = KafkaProducer.class.getResourceAsStream("/kafka/kafka-version.properties")) {
+            properties.load(stream);
+        } catch (IOException problem) {
+            throw new AssertionError(problem);
+        }
+        return properties.getProperty("version");
+    }
+
+    private void expectEpoch(String id, int epoch) {
+        try (var admin = Admin.create(Map.<String, Object>of("bootstrap.servers", bootstrap))) {
+            var found = admin.describeTransactions(List.of(id)).description(id).get().producerEpoch();
+            if (found != epoch) {
+                throw new AssertionError(id + " has epoch " + found + ", not " + epoch);
+            }
+        } catch (ExecutionException | InterruptedException problem) {
+            throw new AssertionError(problem);
+        }
     }
 
     private KafkaProducer<String, String> producer(String id) {
