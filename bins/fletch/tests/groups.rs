@@ -378,12 +378,13 @@ fn administrators_look_after_groups() {
         group_ids: vec!["by epochs".into(), "classic".into(), "none".into()],
         ..Default::default()
     };
-    let described = client.call(&request, 0).groups;
+    let described = client.call(&request, 1).groups;
     let errors: Vec<_> = described.iter().map(|group| group.error_code).collect();
     let missing = ErrorCode::GROUP_ID_NOT_FOUND;
     assert_eq!(errors, [ErrorCode::NONE, missing, missing]);
     let member = &described[0].members[0];
     assert_eq!((&*member.member_id, member.member_epoch), ("one", epoch));
+    assert_eq!(member.member_type, 1, "of the new protocol");
     assert_eq!(&*member.assignment.topic_partitions[0].topic_name, "t");
 
     // Offsets in what a member reads stay; others go.

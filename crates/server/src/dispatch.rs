@@ -72,7 +72,7 @@ pub(crate) const SERVED: &[(ApiKey, Versions)] = &[
     (ApiKey::DESCRIBE_TRANSACTIONS, Versions::parse("0")),
     (ApiKey::LIST_TRANSACTIONS, Versions::parse("0-1")),
     (ApiKey::CONSUMER_GROUP_HEARTBEAT, Versions::parse("0-1")),
-    (ApiKey::CONSUMER_GROUP_DESCRIBE, Versions::parse("0")),
+    (ApiKey::CONSUMER_GROUP_DESCRIBE, Versions::parse("0-1")),
     (ApiKey::DESCRIBE_TOPIC_PARTITIONS, Versions::parse("0")),
 ];
 

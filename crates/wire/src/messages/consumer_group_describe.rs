@@ -5,7 +5,7 @@ use crate::{ErrorCode, Str, Uuid};
 
 message! {
     /// Asks for the members of groups.
-    ConsumerGroupDescribeRequest, versions "0", flexible "0+" {
+    ConsumerGroupDescribeRequest, versions "0-1", flexible "0+" {
         /// The groups.
         group_ids: Vec<Str>, "0+";
         /// Whether to say what the sender may do with them.
@@ -15,7 +15,7 @@ message! {
 
 message! {
     /// Groups and their members.
-    ConsumerGroupDescribeResponse, versions "0", flexible "0+" {
+    ConsumerGroupDescribeResponse, versions "0-1", flexible "0+" {
         /// How long the answer was held back for a quota, in milliseconds.
         throttle_time_ms: i32, "0+";
         /// The groups.
@@ -66,6 +66,8 @@ message! {
         assignment: Assignment, "0+";
         /// What it is to own.
         target_assignment: Assignment, "0+";
+        /// The protocol it speaks (KIP-1099): 1 for this one, 0 for the classic one, -1 if it isn't said.
+        member_type: i8 = -1, "1+", ignorable;
     }
 
     /// What a member owns, or is to own.

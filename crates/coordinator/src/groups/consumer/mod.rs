@@ -373,6 +373,7 @@ impl ConsumerGroup {
                 subscribed_topic_regex: fact.regex.as_deref().map(Str::from),
                 assignment: described(&fact.assigned, directory),
                 target_assignment: described(&fact.target, directory),
+                member_type: 1,
                 ..Default::default()
             }
         });
