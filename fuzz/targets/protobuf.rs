@@ -11,7 +11,7 @@ mod common;
 #[path = "../../crates/columnar/tests/common/proto.rs"]
 mod proto;
 
-use common::Rng;
+use common::{Rng, spell_row};
 use libfuzzer_sys::fuzz_target;
 use prost_reflect::prost::Message;
 
