@@ -1,5 +1,6 @@
 """Makes two answers comparable: what must differ (ids, addresses, times, words) becomes what it stands for."""
 
+import base64
 import time
 
 NO_ID = "AAAAAAAAAAAAAAAAAAAAAA"
@@ -29,6 +30,9 @@ WORDS = {"errorMessage", "batchIndexErrorMessage", "documentation"}
 BYTES = {"totalBytes", "usableBytes"}
 # An order that neither promises is that of these fields, the first that all elements have.
 ORDERED_BY = [
+    ("resourceType", "resourceName", "patternType", "principal", "host", "operation", "permissionType"),
+    ("resourceType", "resourceName", "patternType"),
+    ("principal", "host", "operation", "permissionType"),
     ("name", "topicId"),
     ("name",),
     ("topicName",),
@@ -45,6 +49,10 @@ ORDERED_BY = [
     ("resourceName",),
     ("key",),
     ("producerId",),
+    ("user",),
+    ("mechanism",),
+    ("entity",),
+    ("entityType",),
 ]
 
 
@@ -55,6 +63,17 @@ def chosen(value):
 
 def by_producer(state):
     return state["producerId"]
+
+
+def login(message):
+    """What a step of a login says: its secrets and nonces aside."""
+    text = base64.b64decode(message).decode(errors="replace")
+    parts = dict(part.partition("=")[::2] for part in text.split(","))
+    if "v" in parts:
+        return "a proof"
+    if "r" in parts:
+        return f"a challenge of {parts.get('i')} rounds"
+    return text
 
 
 class Normaliser:
@@ -84,6 +103,10 @@ class Normaliser:
             return "place"
         if name in TIMES and isinstance(value, int) and abs(value - time.time() * 1000) < NOW_MS:
             return "now"
+        if name == "authBytes" and value:
+            return login(value)
+        if name == "throttleTimeMs" and value:
+            return "a while"
         if name in WORDS and value:
             return "words"
         if name in BYTES and value not in NOT_AN_ID:
@@ -94,6 +117,8 @@ class Normaliser:
 
     @staticmethod
     def sort(items, name):
+        if name == "mechanisms":
+            return sorted(items, key=str)
         if name in ("records", "batches") or not items or not all(isinstance(each, dict) for each in items):
             return items
         for keys in ORDERED_BY:

@@ -36,13 +36,16 @@ class Wire:
 class Side:
     """One server, and what this run knows of it: whatever a scenario keeps in `known`."""
 
-    def __init__(self, name, wire, address):
-        self.name, self.wire, self.address = name, wire, address
+    def __init__(self, broker, wire):
+        self.name, self.wire = broker.name, wire
+        self.address, self.logins = broker.bootstrap, broker.logins
         self.normaliser = Normaliser()
         self.known = {}
 
     def order(self, what, connection="main", **more):
-        return self.wire.order(do=what, address=self.address, connection=connection, **more)
+        """Connections whose name begins with `login` are to the listener that asks for one."""
+        address = self.logins if connection.startswith("login") else self.address
+        return self.wire.order(do=what, address=address, connection=connection, **more)
 
     def ask(self, api, version, body=None, **more):
         """The answer, unless the connection was closed or nothing came."""
@@ -66,7 +69,7 @@ class Both:
     """Asks both, and keeps in what they differ."""
 
     def __init__(self, wire, kafka, fletch):
-        self.kafka, self.fletch = Side("kafka", wire, kafka), Side("fletch", wire, fletch)
+        self.kafka, self.fletch = Side(kafka, wire), Side(fletch, wire)
         self.sides = (self.kafka, self.fletch)
         kafka_has, fletch_has = (side.versions() for side in self.sides)
         self.common = {
@@ -172,6 +175,7 @@ API_KEYS = {
     "SyncGroup": 14,
     "DescribeGroups": 15,
     "ListGroups": 16,
+    "SaslHandshake": 17,
     "ApiVersions": 18,
     "CreateTopics": 19,
     "DeleteTopics": 20,
@@ -181,10 +185,15 @@ API_KEYS = {
     "AddPartitionsToTxn": 24,
     "AddOffsetsToTxn": 25,
     "EndTxn": 26,
+    "WriteTxnMarkers": 27,
     "TxnOffsetCommit": 28,
+    "DescribeAcls": 29,
+    "CreateAcls": 30,
+    "DeleteAcls": 31,
     "DescribeConfigs": 32,
     "AlterConfigs": 33,
     "DescribeLogDirs": 35,
+    "SaslAuthenticate": 36,
     "CreatePartitions": 37,
     "DeleteGroups": 42,
     "ElectLeaders": 43,
@@ -194,6 +203,8 @@ API_KEYS = {
     "OffsetDelete": 47,
     "DescribeClientQuotas": 48,
     "AlterClientQuotas": 49,
+    "DescribeUserScramCredentials": 50,
+    "AlterUserScramCredentials": 51,
     "DescribeCluster": 60,
     "DescribeProducers": 61,
     "DescribeTransactions": 65,

@@ -102,3 +102,59 @@ def run(both):
     ask("by a pattern", beat(member="member-r", group="k-regex", topics=None, subscribedTopicRegex="k.*"))
     ask("by a bad pattern", beat(member="member-s", group="k-regex", topics=None, subscribedTopicRegex="(k"))
     both.each("of a classic group", "ConsumerGroupDescribe", {"groupIds": ["g-static"]})
+    both.last("of groups that aren't there", "ConsumerGroupDescribe", {"groupIds": ["k-nowhere", GROUP]})
+    static(both)
+    subscriptions(both)
+
+
+def static(both):
+    """A member with an instance id: it goes and comes back, and another takes its place."""
+
+    def ask(step, member, epoch, **more):
+        topics = ("k",) if epoch == 0 else None
+        body = beat(member=member, epoch=epoch, group="k-static", topics=topics, instanceId="box", **more)
+        return both.once(f"static: {step}", "ConsumerGroupHeartbeat", 1, body)
+
+    ask("joins", "member-s", 0)
+    ask("another of the same name", "member-t", 0)
+    ask("goes for a while", "member-s", -2)
+    both.last("static: described while away", "ConsumerGroupDescribe", {"groupIds": ["k-static"]})
+    ask("beats while away", "member-s", 1)
+    told = ask("its successor", "member-t", 0)
+    for side, answer in zip(both.sides, told):
+        side.known["static"] = answer["memberEpoch"]
+    ask("the old one beats", "member-s", 1)
+    ask("the old one leaves", "member-s", -1)
+    now = lambda side: side.known["static"]  # noqa: E731
+    ask("the successor beats", "member-t", 1, memberEpoch=now)
+    body = beat(member="member-t", group="k-static", topics=None, instanceId="other", memberEpoch=now)
+    both.once("static: of another instance", "ConsumerGroupHeartbeat", 1, body)
+    body = beat(member="member-t", group="k-static", topics=None, memberEpoch=now)
+    both.once("static: of no instance", "ConsumerGroupHeartbeat", 1, body)
+    ask("leaves for good", "member-t", -1)
+    both.last("static: described when gone", "ConsumerGroupDescribe", {"groupIds": ["k-static"]})
+
+
+def subscriptions(both):
+    """Subscriptions that change, and to what isn't there."""
+
+    def ask(step, epoch=None, topics=None, **more):
+        if epoch is None:
+            more["memberEpoch"] = lambda side: side.known["subscribed"]
+        body = beat(member="member-u", epoch=epoch or 1, group="k-subscribed", topics=topics, **more)
+        if epoch == 0:
+            body = beat(member="member-u", group="k-subscribed", topics=topics, **more)
+        told = both.once(f"subscribed: {step}", "ConsumerGroupHeartbeat", 1, body)
+        for side, answer in zip(both.sides, told):
+            if answer.get("errorCode") == 0 and answer["memberEpoch"] > 0:
+                side.known["subscribed"] = answer["memberEpoch"]
+
+    ask("to nothing that is there", 0, ("nowhere",))
+    ask("to something", topics=("k-other",))
+    ask("to both", topics=("k-other", "nowhere"))
+    ask("to none", topics=())
+    ask("another timeout", rebalanceTimeoutMs=5000)
+    ask("another assignor", serverAssignor="range")
+    ask("no such assignor", serverAssignor="coin")
+    ask("has what it hasn't", topicPartitions=[{"topicId": "Tm90aGluZ1RvQmVGb3VuZA", "partitions": [0]}])
+    ask("leaves", -1)

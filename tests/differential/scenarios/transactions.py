@@ -13,13 +13,18 @@ def run(both):
     both.create(topic("x", 2))
     find_until_there(both, {"keyType": 1, "coordinatorKeys": [ID]}, 4)
     find_until_there(both, {"keyType": 0, "coordinatorKeys": ["x-group"]}, 4)
+    wait_for_ids(both)
+    initialising(both)
+    Life(both).run()
+
+
+def wait_for_ids(both):
+    """Kafka's controller gives out producers' ids by the block, and the first takes a moment."""
     begin = {"transactionalId": "tx-ready", "transactionTimeoutMs": 1000}
-    for _ in range(100):  # Kafka's controller gives out ids by the block, and the first takes a moment.
+    for _ in range(100):
         if all(side.ask("InitProducerId", 4, begin)["errorCode"] == 0 for side in both.sides):
             break
         time.sleep(0.1)
-    initialising(both)
-    Life(both).run()
 
 
 def initialising(both):

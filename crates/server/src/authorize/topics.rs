@@ -23,7 +23,7 @@ use fletch_wire::messages::{
     IncrementalAlterConfigsRequest, ListOffsetsRequest, MetadataRequest,
     OffsetForLeaderEpochRequest, incremental_alter_configs,
 };
-use fletch_wire::{ErrorCode, ResponseBody, Str, Uuid};
+use fletch_wire::{ErrorCode, Payload, ResponseBody, Str, Uuid};
 
 use super::{CLUSTER_DENIED, TOPIC, Verdict, operations, take_refused};
 use crate::auth::acl::{CLUSTER, Operation, ResourceType};
@@ -110,6 +110,7 @@ fn unread(context: &Context<'_>, partition_index: i32) -> PartitionData {
         high_watermark: -1,
         last_stable_offset: -1,
         log_start_offset: -1,
+        records: Some(Payload::default()),
         ..Default::default()
     }
 }
@@ -249,6 +250,7 @@ pub(super) fn create_topics(context: &Context<'_>, request: &mut CreateTopicsReq
                 name: topic.name,
                 error_code: context.refuse(TOPIC),
                 error_message: message(TOPIC),
+                configs: Some(Vec::new()),
                 ..Default::default()
             }));
     })

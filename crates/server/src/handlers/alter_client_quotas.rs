@@ -67,8 +67,13 @@ fn entity(parts: &[EntityData]) -> Result<Entity, Refusal> {
             USER => &mut entity.user,
             CLIENT_ID => &mut entity.client,
             other => {
+                // Addresses have quotas in Kafka.
+                let error = match other {
+                    "ip" => ErrorCode::UNSUPPORTED_VERSION,
+                    _ => ErrorCode::INVALID_REQUEST,
+                };
                 let message = format!("Quotas are for user and client-id, not for {other:?}.");
-                return Err((ErrorCode::UNSUPPORTED_VERSION, message));
+                return Err((error, message));
             }
         };
         if place.is_some() {

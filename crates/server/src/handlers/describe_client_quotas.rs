@@ -86,8 +86,12 @@ fn filters(components: &[ComponentData]) -> Result<Vec<Filter<'_>>, (ErrorCode, 
         let kind = &*component.entity_type;
         let invalid = |message: String| Err((ErrorCode::INVALID_REQUEST, message));
         if ![USER, CLIENT_ID].contains(&kind) {
+            let error = match kind {
+                "" => ErrorCode::INVALID_REQUEST,
+                _ => ErrorCode::UNSUPPORTED_VERSION,
+            };
             let message = format!("Quotas are for user and client-id, not for {kind:?}.");
-            return Err((ErrorCode::UNSUPPORTED_VERSION, message));
+            return Err((error, message));
         }
         if filters.iter().any(|filter| filter.kind == kind) {
             return invalid(format!("The filter names {kind} twice."));
