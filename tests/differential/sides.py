@@ -83,6 +83,9 @@ class Both:
 
     def begin(self, scenario):
         self.scenario = scenario
+        # The n-th id is that of this scenario: one may take another number of them on either side.
+        for side in self.sides:
+            side.normaliser = Normaliser()
         self.differences, self.asked = [], 0
 
     def versions_of(self, api):

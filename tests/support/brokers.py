@@ -165,7 +165,9 @@ class ApacheKafka(Broker):
             one_node |= with_logins(one_node, self.logins, users)
         self.properties = self.folder / "server.properties"
         self.properties.write_text("".join(f"{key}={value}\n" for key, value in one_node.items()))
-        run(KAFKA.command("kafka.tools.StorageTool", "format", "-t", random_id(), "-c", self.properties), 120)
+        # In one word, since an id may begin with a dash.
+        cluster = f"--cluster-id={random_id()}"
+        run(KAFKA.command("kafka.tools.StorageTool", "format", cluster, "-c", self.properties), 120)
         self.start()
 
     def start(self):

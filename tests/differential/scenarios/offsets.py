@@ -7,7 +7,9 @@ BEGIN_MS = 1_700_000_000_000
 
 
 def run(both):
-    both.create(topic("o", 1), topic("o-empty", 1))
+    # Its records are of long ago.
+    forever = [{"name": "retention.ms", "value": "-1"}]
+    both.create(topic("o", 1, configs=forever), topic("o-empty", 1))
     for n in range(3):
         records = {"values": ["a", "b"], "time": BEGIN_MS + 1000 * n}
         both.last("fill", "Produce", produced("o", records))

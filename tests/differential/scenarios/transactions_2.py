@@ -19,6 +19,7 @@ def run(both):
     wait_for_ids(both)
     life = Life(both)
     life.initialise("first")
+    life.initialise("first, a later epoch")
     life.committed()
     life.aborted()
     life.with_offsets()
@@ -87,7 +88,7 @@ class Life:
         self.look("open")
         self.write("a gap", sequence=7)
         self.write("an older epoch", before=1)
-        self.end("commit, older epoch", True, before=5, keeps=False)
+        self.end("commit, older epoch", True, before=1, keeps=False)
         self.end("commit", True)
         self.end("commit again, as it was asked", True, before=1, keeps=False)
         self.end("abort of what is committed", False, before=1, keeps=False)
@@ -138,7 +139,7 @@ class Life:
         """As the tool that ends hanging transactions asks for it, and as it shouldn't."""
         self.write("fourth: written")
 
-        def mark(step, name="v", partition=0, commit=False, epoch=0, coordinator=-1):
+        def mark(step, name="v", partition=0, commit=False, epoch=0, coordinator=0):
             self.both.last(step, "WriteTxnMarkers", lambda side: {"markers": [{
                 "producerId": side.known["producer"], "producerEpoch": side.known["epoch"] + epoch,
                 "transactionResult": commit, "coordinatorEpoch": coordinator,
@@ -147,6 +148,7 @@ class Life:
         mark("marker, unknown topic", name="nowhere")
         mark("marker, unknown partition", partition=9)
         mark("marker, older epoch", epoch=-1)
+        mark("marker, older coordinator", coordinator=-1)
         self.look("not marked")
         mark("marker")
         self.look("marked")
