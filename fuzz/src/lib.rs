@@ -9,6 +9,8 @@ use fletch_wire::{
 /// Messages made from their declarations; the tests of the crate use it too.
 #[path = "../../crates/wire/tests/support/mod.rs"]
 pub mod sample;
+#[cfg(feature = "server")]
+pub mod server;
 
 /// Limits small enough for the fuzzer to reach them.
 pub fn limits() -> Limits {

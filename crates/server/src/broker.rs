@@ -13,6 +13,7 @@ use crate::alter_config::{ConfigureError, Refusal};
 use crate::auth::acl::Acls;
 use crate::auth::sasl::Authenticator;
 use crate::config::Config;
+use crate::connection::arrivals::Arrivals;
 use crate::connection::memory::Budget;
 use crate::fetch_sessions::FetchSessions;
 use crate::groups::Coordinator;
@@ -48,6 +49,8 @@ pub(crate) struct Broker {
     pub(crate) limits: Limits,
     /// Requests read and not yet answered.
     pub(crate) requests_memory: Budget,
+    /// The part of it that requests may take before they have arrived.
+    pub(crate) arrivals: Arc<Arrivals>,
     /// Fetch answers not yet sent.
     pub(crate) fetches_memory: Budget,
     /// What consumers fetch, remembered from one request to the next.
@@ -114,6 +117,7 @@ impl Broker {
                 ..Limits::default()
             },
             requests_memory: Budget::new(config.kafka.requests_memory_bytes_max),
+            arrivals: Arrivals::new(config.kafka.requests_memory_bytes_max),
             fetches_memory: Budget::new(config.kafka.fetches_memory_bytes_max),
             fetch_sessions: FetchSessions::new(
                 config.kafka.fetch_sessions_max,

@@ -18,6 +18,8 @@ mod dead_letters;
 mod dispatch;
 mod error;
 mod fetch_sessions;
+#[doc(hidden)]
+pub mod fuzzing;
 mod groups;
 mod handlers;
 mod kafka;
@@ -33,6 +35,7 @@ mod threads;
 mod tls;
 mod topic_config;
 mod transactions;
+mod turns;
 mod validation;
 mod web;
 

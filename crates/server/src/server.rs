@@ -226,6 +226,10 @@ impl Running {
         &self.addresses
     }
 
+    pub(crate) fn broker(&self) -> &Broker {
+        &self.admin.broker
+    }
+
     /// Waits until the log can't be written any more, after which only a restart helps.
     pub async fn failed(&self) -> ServerError {
         loop {

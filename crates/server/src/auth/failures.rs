@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::turns::neighbourhood;
+use crate::turns::neighbourhood;
 
 /// So many failures from an address in a while make the next ones wait once more as long.
 const STEP: u32 = 16;

@@ -10,7 +10,6 @@ pub(crate) mod mapping;
 pub(crate) mod passwords;
 pub(crate) mod principal;
 pub(crate) mod sasl;
-mod turns;
 pub(crate) mod users;
 pub(crate) mod verifier;
 

@@ -12,8 +12,8 @@ use aws_lc_rs::hmac::{self, HMAC_SHA256};
 use aws_lc_rs::rand::SystemRandom;
 use zeroize::Zeroizing;
 
-use super::turns::Turns;
 use super::verifier::Verifier;
+use crate::turns::Turns;
 
 /// Logins remembered; when there are more, all are forgotten.
 const REMEMBERED_MAX: usize = 4096;
@@ -68,7 +68,7 @@ impl Passwords {
             return Verdict::Remembered;
         }
         let password = Zeroizing::new(password.to_vec());
-        let turn = self.turns.take(from, user).await;
+        let turn = self.turns.take(from, user, 1).await;
         let hashed = tokio::task::spawn_blocking(move || {
             // Held until the work is done, whether or not anybody still waits for it.
             let _turn = turn;

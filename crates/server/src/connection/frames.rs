@@ -100,16 +100,10 @@ impl Frames {
         self.length_filled > 0 || self.partial.is_some()
     }
 
-    /// The room that the frame being received has once more of it is read: what should be accounted
-    /// for before reading on.
-    pub(crate) fn room_bytes(&self) -> usize {
-        match &self.partial {
-            Some((body, length)) if body.len() == body.capacity() => {
-                room_bytes(body.len() * ROOM_GROWTH, *length)
-            }
-            Some((body, _)) => body.capacity(),
-            None => 0,
-        }
+    /// Of the frame being received: its length, and how much of it has come; none before its length is known.
+    pub(crate) fn arriving(&self) -> Option<(usize, usize)> {
+        let (body, length) = self.partial.as_ref()?;
+        Some((*length, body.len()))
     }
 
     /// Reads once; the bytes read, which are none at the end of a stream that ends between frames.

@@ -7,6 +7,7 @@
 //! Produce requests are submitted to the log as they are read, and only their completion is awaited
 //! in turn.
 
+pub(crate) mod arrivals;
 pub(crate) mod frames;
 mod login;
 pub(crate) mod memory;
@@ -42,6 +43,7 @@ use crate::handlers::{Context, produce};
 use crate::kafka::{GOODBYE_TIMEOUT, ListenerInfo};
 use crate::quotas;
 use crate::tls::{HandshakeError, Tls};
+use arrivals::Arrival;
 use frames::{FrameError, Frames};
 use login::Session;
 use memory::Reserved;
@@ -100,6 +102,11 @@ pub(crate) enum Closed {
     /// A request took longer to arrive than `kafka.request_timeout_ms`.
     #[error("a request did not arrive in full within kafka.request_timeout_ms")]
     SlowRequest,
+    /// A request came slowly while others waited for the room that it took.
+    #[error(
+        "a request arrived slowly while others waited for its room (kafka.requests_memory_bytes_max)"
+    )]
+    Crowded,
     /// The bytes were no frames.
     #[error(transparent)]
     Frame(#[from] FrameError),
@@ -139,7 +146,7 @@ impl Closed {
             }
             Self::Login(_) | Self::LoginAgain => "failed_login",
             Self::SessionEnded => "session_ended",
-            Self::SlowRequest => "slow_request",
+            Self::SlowRequest | Self::Crowded => "slow_request",
             Self::Frame(FrameError::Length { .. }) => "frame_length",
             Self::Frame(FrameError::Truncated { .. }) => "truncated",
             Self::Frame(FrameError::Io(_)) => "read_error",
@@ -220,6 +227,33 @@ pub(crate) async fn serve(
     } else {
         debug!(%peer, listener = listener.name, reason = %closed, "connection closed");
     }
+}
+
+/// Serves a connection that isn't a socket until it ends; in which word it ended.
+pub(crate) async fn serve_stream(
+    mut stream: impl AsyncRead + AsyncWrite + Unpin,
+    peer: SocketAddr,
+    listener: &ListenerInfo,
+    broker: &Broker,
+) -> &'static str {
+    let arriving = Arriving {
+        local: peer,
+        peer,
+        listener,
+        broker,
+        closing: CancellationToken::new(),
+    };
+    let patience = Duration::from_millis(broker.config.kafka.authentication_timeout_ms);
+    let deadline = tokio::time::Instant::now() + patience;
+    let closed = match arriving.enter(&mut stream, deadline, None).await {
+        Err(closed) => closed,
+        Ok((grant, frames)) => {
+            let (mut reader, mut writer) = tokio::io::split(stream);
+            let connection = arriving.connection(grant);
+            connection.run(&mut reader, &mut writer, frames).await
+        }
+    };
+    closed.reason()
 }
 
 /// A connection that isn't known to be anybody's yet.
@@ -324,6 +358,14 @@ impl Arriving<'_> {
     }
 }
 
+/// Ends when a frame comes too slowly that others wait for.
+async fn too_slow(arrival: Option<&Arrival>) {
+    match arrival {
+        Some(arrival) => arrival.too_slow().await,
+        None => std::future::pending().await,
+    }
+}
+
 struct Connection<'a> {
     arrived: &'a Arriving<'a>,
     broker: &'a Broker,
@@ -370,6 +412,7 @@ impl Connection<'_> {
     ) -> Closed {
         let kafka = &self.broker.config.kafka;
         let mut reserved = Reserved::default();
+        let mut arrival = None;
         let mut stopping = pin!(self.closing.cancelled());
         let idle = Duration::from_millis(kafka.idle_timeout_ms);
         let request = Duration::from_millis(kafka.request_timeout_ms);
@@ -380,6 +423,7 @@ impl Connection<'_> {
             // What came with the end of a login is here before anything is read.
             while let Some(frame) = frames.pop() {
                 was_midway = false;
+                arrival = None;
                 let mut reserved = std::mem::take(&mut reserved);
                 self.broker
                     .requests_memory
@@ -442,16 +486,12 @@ impl Connection<'_> {
                         .as_mut()
                         .reset(tokio::time::Instant::now() + request);
                 }
-                let wanted = frames.room_bytes();
                 // Waiting for memory is back pressure and not the client's fault, but is bounded.
                 let waiting = tokio::time::Instant::now();
-                if timeout(
-                    request,
-                    self.broker.requests_memory.grow(&mut reserved, wanted),
-                )
-                .await
-                .is_err()
-                {
+                // Apart: who sends nothing has no room for it.
+                let room = Box::pin(self.make_room(&frames, &mut arrival, &mut reserved));
+                let room = timeout(request, room);
+                if room.await.is_err() {
                     return Closed::SlowRequest;
                 }
                 let until = deadline.deadline() + waiting.elapsed();
@@ -468,12 +508,39 @@ impl Connection<'_> {
                     Err(error) => return error.into(),
                 },
                 () = &mut stopping => return Closed::Stopping,
+                () = too_slow(arrival.as_ref()) => return Closed::Crowded,
                 () = &mut deadline => match () {
                     () if was_midway => return Closed::SlowRequest,
                     // Waiting for us is not being silent.
                     () if progress.is_busy() => continue,
                     () => return Closed::Idle,
                 },
+            }
+        }
+    }
+
+    /// Has room for the whole of the frame that arrives.
+    async fn make_room(
+        &self,
+        frames: &Frames,
+        arrival: &mut Option<Arrival>,
+        reserved: &mut Reserved,
+    ) {
+        let Some((bytes, received)) = frames.arriving() else {
+            return;
+        };
+        match arrival {
+            Some(arrival) => arrival.received(received),
+            None => {
+                let from = self.arrived.peer.ip();
+                let begun = self
+                    .broker
+                    .arrivals
+                    .begin(from, &self.principal, bytes)
+                    .await;
+                begun.received(received);
+                *arrival = Some(begun);
+                self.broker.requests_memory.grow(reserved, bytes).await;
             }
         }
     }

@@ -1,0 +1,7 @@
+//! Values of the configuration. See `fletch_fuzz::server`.
+
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|input: &[u8]| fletch_fuzz::server::configuration(input));

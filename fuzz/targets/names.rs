@@ -1,0 +1,7 @@
+//! Certificates, their subjects, and the users that mapping rules make of them. See `fletch_fuzz::server`.
+
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|input: &[u8]| fletch_fuzz::server::names(input));
