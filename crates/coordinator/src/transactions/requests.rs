@@ -20,8 +20,6 @@ use crate::groups::Known;
 
 /// The first version of AddPartitionsToTxn that carries several transactions.
 const BATCHED: i16 = 4;
-/// The first version of AddPartitionsToTxn whose senders know TRANSACTION_ABORTABLE.
-const ADD_PARTITIONS_ABORTABLE: i16 = 5;
 /// The first version of EndTxn that gives the producer another epoch.
 const BUMPING: i16 = 5;
 
@@ -214,10 +212,9 @@ impl Transactions {
                 ErrorCode::UNKNOWN_TOPIC_OR_PARTITION
             }
             Err(error) => told(error, version, 2),
-            Ok(()) if asked.verify_only && is_missing(topic, partition) => match version {
-                ..ADD_PARTITIONS_ABORTABLE => ErrorCode::INVALID_TXN_STATE,
-                _ => ErrorCode::TRANSACTION_ABORTABLE,
-            },
+            Ok(()) if asked.verify_only && is_missing(topic, partition) => {
+                ErrorCode::TRANSACTION_ABORTABLE
+            }
             Ok(()) => ErrorCode::NONE,
         };
         let result = |topic: &AddPartitionsToTxnTopic| {

@@ -80,6 +80,9 @@ async fn write_partition(
 ) -> Result<(), ErrorCode> {
     let unknown = ErrorCode::UNKNOWN_TOPIC_OR_PARTITION;
     let topic = context.broker.topic(topic).ok_or(unknown)?;
+    if !(0..topic.partitions).contains(&partition) {
+        return Err(unknown);
+    }
     // The coordinator here has epoch 0, as DescribeProducers says.
     if end.coordinator_epoch < 0 {
         return Err(ErrorCode::TRANSACTION_COORDINATOR_FENCED);
