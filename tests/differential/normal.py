@@ -82,6 +82,10 @@ class Normaliser:
     def __init__(self):
         self.labels = {}
 
+    def begin(self):
+        """Forgets all ids but those of topics, which have names."""
+        self.labels = {"topic": self.labels.get("topic", {})}
+
     def label(self, kind, value):
         """The same word for the same value, and for the same n-th value of the other side."""
         known = self.labels.setdefault(kind, {})

@@ -85,7 +85,7 @@ class Both:
         self.scenario = scenario
         # The n-th id is that of this scenario: one may take another number of them on either side.
         for side in self.sides:
-            side.normaliser = Normaliser()
+            side.normaliser.begin()
         self.differences, self.asked = [], 0
 
     def versions_of(self, api):
