@@ -862,6 +862,36 @@ fn prefixes_denials_and_groups_of_operations() {
     );
 }
 
+/// A pattern matches what is made later, too, and the answers tell of it.
+#[test]
+fn a_pattern_needs_the_right_to_describe_every_topic() {
+    let (server, mut admin) = prepared();
+    admin.metadata("secret");
+    let group = creation(GROUP, LITERAL, "*", "User:anna", READ, ALLOW);
+    let some = creation(TOPIC, PREFIXED, "log-", "User:anna", READ, ALLOW);
+    allow(&mut admin, vec![group, some]);
+    let mut anna = logged_in(&server, "anna", "a");
+    let request = ConsumerGroupHeartbeatRequest {
+        group_id: "new".into(),
+        member_id: "AAAAAAAAAAAAAAAAAAAAAA".into(),
+        rebalance_timeout_ms: 10_000,
+        subscribed_topic_regex: Some(".*".into()),
+        topic_partitions: Some(vec![]),
+        ..Default::default()
+    };
+    let denied = ErrorCode::TOPIC_AUTHORIZATION_FAILED;
+    let answer = anna.call(&request, 1);
+    assert_eq!((answer.error_code, answer.assignment), (denied, None));
+    let every = creation(TOPIC, LITERAL, "*", "User:anna", DESCRIBE, ALLOW);
+    let but_one = creation(TOPIC, LITERAL, "secret", "User:anna", DESCRIBE, DENY);
+    allow(&mut admin, vec![every.clone(), but_one]);
+    assert_eq!(anna.call(&request, 1).error_code, denied);
+    forget(&mut admin, "User:anna");
+    let group = creation(GROUP, LITERAL, "*", "User:anna", READ, ALLOW);
+    allow(&mut admin, vec![group, every]);
+    assert_eq!(anna.call(&request, 1).error_code, ErrorCode::NONE);
+}
+
 #[test]
 fn entries_are_kept_listed_and_taken() {
     let (server, mut admin) = prepared();

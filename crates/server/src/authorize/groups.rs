@@ -61,19 +61,26 @@ members! {
     sync_group SyncGroupRequest SyncGroupResponse,
 }
 
-/// ConsumerGroupHeartbeat: the group, and every topic that is named.
+/// ConsumerGroupHeartbeat: the group, and every topic that is named. A pattern may come to match any topic, also
+/// one that is made later, and the answer tells of it: so it asks for all topics.
 pub(super) fn member(context: &Context<'_>, request: &ConsumerGroupHeartbeatRequest) -> Verdict {
     let mut topics = request.subscribed_topic_names.iter().flatten();
-    let error = if !context.may_use_group(&request.group_id) {
-        GROUP
+    let pattern = request.subscribed_topic_regex.as_deref();
+    let (error, words) = if !context.may_use_group(&request.group_id) {
+        (GROUP, GROUP.message())
     } else if topics.any(|topic| !context.may_use_topic(topic)) {
-        TOPIC
+        (TOPIC, TOPIC.message())
+    } else if pattern.is_some_and(|text| !text.is_empty()) && !context.may_see_every_topic() {
+        (
+            TOPIC,
+            "A pattern needs the right to describe every topic (*).",
+        )
     } else {
         return Verdict::as_it_is();
     };
     Verdict::refuse(ConsumerGroupHeartbeatResponse {
         error_code: context.refuse(error),
-        error_message: Some(Str::from_static(error.message())),
+        error_message: Some(Str::from_static(words)),
         ..Default::default()
     })
 }

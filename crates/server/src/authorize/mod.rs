@@ -159,6 +159,17 @@ impl Context<'_> {
         self.may(Operation::Describe, ResourceType::Topic, name)
     }
 
+    /// Whether the client may know of every topic that exists or will.
+    fn may_see_every_topic(&self) -> bool {
+        let (acls, host) = (&self.broker.acls, self.peer.ip());
+        acls.allow_every(
+            self.principal,
+            host,
+            Operation::Describe,
+            ResourceType::Topic,
+        )
+    }
+
     /// Counts refusals.
     fn refuse(&self, error: ErrorCode) -> ErrorCode {
         self.count(error)

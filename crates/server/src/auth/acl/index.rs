@@ -105,6 +105,35 @@ impl Index {
                 && !is_covered(entry)
         })
     }
+
+    /// Whether something is allowed to every resource of a type, those included that aren't there yet: an
+    /// entry about all of them allows it, and none forbids it to any. None if there are no entries of the type.
+    pub(super) fn decide_every(
+        &self,
+        principal: &Principal,
+        host: IpAddr,
+        operation: Operation,
+        resource_type: ResourceType,
+    ) -> Option<bool> {
+        let who = Who::new(principal, host);
+        let (mut any, mut allowed) = (false, false);
+        for entry in &self.entries {
+            if entry.resource_type != resource_type {
+                continue;
+            }
+            any = true;
+            if !who.is_meant_by(entry) {
+                continue;
+            }
+            let is_about_all = entry.pattern == Pattern::Literal && entry.name == ANY;
+            match entry.permission {
+                Permission::Deny if is_denied(entry, operation) => return Some(false),
+                Permission::Allow => allowed |= is_about_all && entry.operation.implies(operation),
+                Permission::Deny => {}
+            }
+        }
+        any.then_some(allowed)
+    }
 }
 
 /// Denying doesn't imply: who may not write may still look.
@@ -281,6 +310,23 @@ mod tests {
             let ask = topic(name, what);
             let decided = index.decide(&Principal::user(who), host.parse().unwrap(), ask);
             prop_assert_eq!(decided, naive(&entries, who, host, ask));
+        }
+
+        #[test]
+        fn every_resource_is_each_of_them_and_those_to_come(
+            entries in entries(),
+            who in prop::sample::select(vec!["x", "y", "z"]),
+            host in prop::sample::select(vec!["10.0.0.1", "10.0.0.3"]),
+            what in prop::sample::select(Operation::ALL.to_vec()),
+        ) {
+            let index = Index::new(entries.clone());
+            let address = host.parse().unwrap();
+            let every = index.decide_every(&Principal::user(who), address, what, ResourceType::Topic);
+            // Where entries change their minds, and one that none is about.
+            let names = entries.iter().map(|entry| &*entry.name).chain(["to come"]);
+            let mut each = names.map(|name| naive(&entries, who, host, topic(name, what)));
+            let expected = (!entries.is_empty()).then(|| each.all(|allowed| allowed == Some(true)));
+            prop_assert_eq!(every, expected);
         }
     }
 }

@@ -138,6 +138,24 @@ impl Acls {
                 .decide_any(principal, host.to_canonical(), operation, resource_type)
     }
 
+    /// Whether somebody at an address may do something to every resource of a type.
+    pub(crate) fn allow_every(
+        &self,
+        principal: &Principal,
+        host: IpAddr,
+        operation: Operation,
+        resource_type: ResourceType,
+    ) -> bool {
+        if !self.bind(principal) {
+            return true;
+        }
+        let host = host.to_canonical();
+        let decided = self
+            .index()
+            .decide_every(principal, host, operation, resource_type);
+        decided.unwrap_or(self.allowed_if_none)
+    }
+
     /// The entries that a filter fits, in order.
     pub(crate) fn matching(&self, filter: &Filter) -> Vec<Entry> {
         let index = self.index();
