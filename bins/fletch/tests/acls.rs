@@ -890,6 +890,22 @@ fn a_pattern_needs_the_right_to_describe_every_topic() {
     let group = creation(GROUP, LITERAL, "*", "User:anna", READ, ALLOW);
     allow(&mut admin, vec![group, every]);
     assert_eq!(anna.call(&request, 1).error_code, ErrorCode::NONE);
+
+    // Nor does a group tell of topics to whom may describe it alone.
+    let bert = creation(GROUP, LITERAL, "*", "User:bert", DESCRIBE, ALLOW);
+    allow(&mut admin, vec![bert]);
+    let mut bert = logged_in(&server, "bert", "b");
+    let request = ConsumerGroupDescribeRequest {
+        group_ids: vec!["new".into()],
+        ..Default::default()
+    };
+    let group = bert.call(&request, 1).groups.remove(0);
+    assert_eq!((group.error_code, group.members.len()), (denied, 0));
+    let group = anna.call(&request, 1).groups.remove(0);
+    assert_eq!(
+        (group.error_code, group.members.len()),
+        (ErrorCode::NONE, 1)
+    );
 }
 
 #[test]

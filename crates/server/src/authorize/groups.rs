@@ -320,14 +320,13 @@ pub(super) fn describe_groups(
     request: &mut DescribeGroupsRequest,
 ) -> Verdict {
     let refused = take_refused(&mut request.groups, |group| context.may_use_group(group));
-    let with_operations = request.include_authorized_operations;
     Verdict::amend(move |context, answer| {
         let ResponseBody::DescribeGroups(answer) = answer else {
             return;
         };
-        for group in answer.groups.iter_mut().filter(|_| with_operations) {
-            let name = &group.group_id;
-            group.authorized_operations = operations::allowed(context, ResourceType::Group, name);
+        for group in &mut answer.groups {
+            let (bits, name) = (&mut group.authorized_operations, &group.group_id);
+            operations::narrow(context, bits, ResourceType::Group, name);
         }
         answer
             .groups
@@ -351,10 +350,12 @@ pub(super) fn consumer_group_describe(
         };
         for group in &mut answer.groups {
             // What it reads may not be something that may be known.
-            let names = group
-                .members
-                .iter()
-                .flat_map(|member| &member.subscribed_topic_names);
+            let names = group.members.iter().flat_map(|member| {
+                let has = [&member.assignment, &member.target_assignment];
+                let has = has.into_iter().flat_map(|some| &some.topic_partitions);
+                let has = has.map(|topic| &topic.topic_name);
+                member.subscribed_topic_names.iter().chain(has)
+            });
             if names.into_iter().any(|topic| !context.may_see_topic(topic)) {
                 group.error_code = context.refuse(TOPIC);
                 group.members.clear();
