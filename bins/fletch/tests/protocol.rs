@@ -55,7 +55,7 @@ fn list(client: &mut Client, topic: &str, timestamp: i64) -> (ErrorCode, i64, i6
 fn every_version_that_is_advertised_is_answered() {
     let server = Server::start(&[]);
     let apis = served(&mut server.client());
-    assert_eq!(apis.len(), 49);
+    assert_eq!(apis.len(), 50);
     for api in apis {
         for version in api.min_version..=api.max_version {
             let mut client = server.client();
@@ -103,6 +103,7 @@ fn default_request(key: ApiKey, version: i16) -> RequestBody {
         ApiKey::ADD_OFFSETS_TO_TXN => AddOffsetsToTxnRequest::default().into(),
         ApiKey::END_TXN => EndTxnRequest::default().into(),
         ApiKey::TXN_OFFSET_COMMIT => TxnOffsetCommitRequest::default().into(),
+        ApiKey::WRITE_TXN_MARKERS => WriteTxnMarkersRequest::default().into(),
         ApiKey::DESCRIBE_PRODUCERS => DescribeProducersRequest::default().into(),
         ApiKey::DESCRIBE_TRANSACTIONS => DescribeTransactionsRequest::default().into(),
         ApiKey::LIST_TRANSACTIONS => ListTransactionsRequest::default().into(),
@@ -237,7 +238,7 @@ fn api_versions_from_the_future_is_answered_in_version_0() {
 fn other_unknown_apis_and_versions_close_the_connection() {
     let server = Server::start(&[]);
     for (key, version) in [
-        (0i16, 12i16),
+        (0i16, 13i16),
         (1, 18),
         (3, 99),
         (11, 10),
