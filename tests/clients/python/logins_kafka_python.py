@@ -37,6 +37,9 @@ def settings(login):
         config["sasl_plain_password"] = login["password"]
     if "token" in login:
         config["sasl_oauth_token_provider"] = Token(login["token"])
+    # Version 3 tries a refused login again until this is over, 30 seconds if nothing is said.
+    if "bootstrap_timeout_ms" in KafkaProducer.DEFAULT_CONFIG:
+        config["bootstrap_timeout_ms"] = 5_000
     return config
 
 
