@@ -21,8 +21,9 @@ use tokio::sync::Mutex;
 use tokio::time::{Instant, sleep, timeout_at};
 use tracing::{info, warn};
 
+use super::Closed;
+use super::arriving::Arriving;
 use super::frames::{FrameError, Frames};
-use super::{Arriving, Closed};
 use crate::auth::Principal;
 use crate::auth::sasl::{Exchange, Failure, Grant, Step};
 use crate::dispatch;
