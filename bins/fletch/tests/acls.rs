@@ -814,6 +814,62 @@ fn what_may_not_be_described_looks_the_same_whether_or_not_it_exists() {
     assert!(!page.contains("missing"), "{page}");
 }
 
+/// What was allowed when a fetch session began is asked again at each of its answers.
+#[test]
+fn a_fetch_session_ends_with_the_permission() {
+    let (server, mut admin) = prepared();
+    for topic in ["kept", "taken"] {
+        admin.metadata(topic);
+        assert_eq!(
+            admin.produce(topic, batch(&["first"])).error_code,
+            ErrorCode::NONE
+        );
+    }
+    let read = |topic: &str| creation(TOPIC, LITERAL, topic, "User:anna", READ, ALLOW);
+    allow(&mut admin, vec![read("kept"), read("taken")]);
+    let mut anna = logged_in(&server, "anna", "a");
+    let mut begin = fetch_request("kept", 1, 0);
+    begin.topics.extend(fetch_request("taken", 1, 0).topics);
+    begin.session_epoch = 0;
+    let begun = anna.call(&begin, 12);
+    assert_eq!(begun.error_code, ErrorCode::NONE);
+    assert!(begun.session_id > 0);
+    let mut filter = filter("User:anna");
+    filter.resource_name_filter = Some("taken".into());
+    let request = DeleteAclsRequest {
+        filters: vec![filter],
+        ..Default::default()
+    };
+    let answer = admin.call(&request, 3);
+    assert_eq!(answer.filter_results[0].matching_acls.len(), 1);
+    for topic in ["kept", "taken"] {
+        admin.produce(topic, batch(&["secret"]));
+    }
+    // The session knows both by itself.
+    let mut next = fetch_request("kept", 1, 0);
+    next.topics.clear();
+    (next.session_id, next.session_epoch) = (begun.session_id, 1);
+    let answer = anna.call(&next, 12);
+    assert_eq!(answer.error_code, ErrorCode::NONE);
+    let told: Vec<_> = answer
+        .responses
+        .iter()
+        .map(|topic| {
+            let data = &topic.partitions[0];
+            let bytes = data.records.as_ref().map_or(0, |records| records.len());
+            (topic.topic.to_string(), data.error_code, bytes > 0)
+        })
+        .collect();
+    let denied = ErrorCode::TOPIC_AUTHORIZATION_FAILED;
+    assert_eq!(
+        told,
+        [
+            ("kept".to_owned(), ErrorCode::NONE, true),
+            ("taken".to_owned(), denied, false)
+        ]
+    );
+}
+
 #[test]
 fn prefixes_denials_and_groups_of_operations() {
     let (server, mut admin) = prepared();

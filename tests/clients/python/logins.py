@@ -2,7 +2,8 @@
 documentation shows.
 
 A login is an object: `name`, `protocol` (SSL or SASL_SSL), `address`, `ca`, and what the mechanism needs
-(`mechanism`, `user`, `password`, `token`, `certificate`, `key`); `good` says whether it is to be let in.
+(`mechanism`, `user`, `password`, `token`, `claims` of an unsigned one, `certificate`, `key`); `good` says
+whether it is to be let in.
 Each one that is let in produces a record to the topic `logins` and reads it back.
 """
 

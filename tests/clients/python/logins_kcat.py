@@ -1,4 +1,4 @@
-"""kcat: PLAIN, SCRAM and certificates of clients."""
+"""kcat: PLAIN, SCRAM, tokens that nobody has signed, and certificates of clients."""
 
 import subprocess
 
@@ -18,6 +18,9 @@ def arguments(login):
     if "user" in login:
         given["sasl.username"] = login["user"]
         given["sasl.password"] = login["password"]
+    if "claims" in login:
+        given["enable.sasl.oauthbearer.unsecure.jwt"] = "true"
+        given["sasl.oauthbearer.config"] = login["claims"]
     line = ["kcat", "-b", login["address"], "-t", "logins", "-p", "0"]
     for name, value in given.items():
         line += ["-X", f"{name}={value}"]

@@ -126,12 +126,59 @@ fn prepared(with_tokens: bool) -> (Server, tempfile::TempDir) {
     (server, files)
 }
 
-fn check(name: &str, command: Result<Command, Missing>, with_tokens: bool) {
+fn with_tokens() -> (Server, tempfile::TempDir) {
+    prepared(true)
+}
+
+/// For clients that can't be given a token.
+fn without_tokens() -> (Server, tempfile::TempDir) {
+    prepared(false)
+}
+
+/// A server that takes unsigned tokens, and logins with them.
+fn with_unsigned_tokens() -> (Server, tempfile::TempDir) {
+    let files = folder();
+    let at = |name: &str| files.path().join(name).display().to_string();
+    let authority = Authority::new("here");
+    fs::write(files.path().join("ca.pem"), &authority.pem).expect("a file");
+    authority.server().write(files.path(), "server");
+    let flags = [
+        "--kafka-listeners=SASL_SSL://127.0.0.1:0".to_owned(),
+        format!("--tls-certificate-path={}", at("server.crt")),
+        format!("--tls-key-path={}", at("server.key")),
+        "--sasl-oauthbearer-unsecured=true".to_owned(),
+        "--sasl-oauthbearer-scopes=kafka".to_owned(),
+        "--sasl-failure-delay-ms=100".to_owned(),
+        "--acl-super-users=User:anna".to_owned(),
+    ];
+    let flags: Vec<&str> = flags.iter().map(String::as_str).collect();
+    let server = Server::start(&flags);
+    let login = |name: &str, claims: &str, good: bool| {
+        json!({
+            "name": name, "protocol": "SASL_SSL", "mechanism": "OAUTHBEARER", "claims": claims,
+            "good": good, "address": server.listeners["SASL_SSL"].to_string(), "ca": at("ca.pem"),
+        })
+    };
+    let logins = [
+        login("unsigned", "principal=anna scope=kafka,other", true),
+        login("unsigned-scope", "principal=anna scope=other", false),
+    ];
+    let logins = Value::from(logins.to_vec()).to_string();
+    fs::write(files.path().join("logins.json"), logins).expect("a file");
+    (server, files)
+}
+
+/// Tries the logins of a file against their server.
+fn check(
+    name: &str,
+    command: Result<Command, Missing>,
+    prepared: impl FnOnce() -> (Server, tempfile::TempDir),
+) {
     let mut command = match command {
         Ok(command) => command,
         Err(missing) => return skip(name, &missing),
     };
-    let (server, files) = prepared(with_tokens);
+    let (server, files) = prepared();
     command
         .arg("--logins")
         .arg(files.path().join("logins.json"));
@@ -144,39 +191,47 @@ fn check(name: &str, command: Result<Command, Missing>, with_tokens: bool) {
 #[test]
 fn logins_confluent_kafka() {
     let script = python_script("python", "logins_confluent_kafka.py");
-    check("logins_confluent_kafka", script, true);
+    check("logins_confluent_kafka", script, with_tokens);
 }
 
 #[test]
 fn logins_kafka_python_2() {
     let script = python_script("kafka-python-2", "logins_kafka_python.py");
-    check("logins_kafka_python_2", script, true);
+    check("logins_kafka_python_2", script, with_tokens);
 }
 
 #[test]
 fn logins_kafka_python_3() {
     let script = python_script("python", "logins_kafka_python.py");
-    check("logins_kafka_python_3", script, true);
+    check("logins_kafka_python_3", script, with_tokens);
 }
 
 #[test]
 fn logins_kafkajs() {
-    check("logins_kafkajs", node_script("logins.js"), true);
+    check("logins_kafkajs", node_script("logins.js"), with_tokens);
 }
 
 #[test]
 fn logins_kcat() {
     let script =
         install::program("kcat", &["-V"]).and_then(|_| python_script("python", "logins_kcat.py"));
-    check("logins_kcat", script, false);
+    check("logins_kcat", script, without_tokens);
+}
+
+/// The only tokens kcat makes are ones that nobody has signed, and it can't be given others.
+#[test]
+fn unsigned_tokens_kcat() {
+    let script =
+        install::program("kcat", &["-V"]).and_then(|_| python_script("python", "logins_kcat.py"));
+    check("unsigned_tokens_kcat", script, with_unsigned_tokens);
 }
 
 #[test]
 fn logins_java_3() {
-    check("logins_java_3", java("kafka-3", "Login"), false);
+    check("logins_java_3", java("kafka-3", "Login"), with_tokens);
 }
 
 #[test]
 fn logins_java_4() {
-    check("logins_java_4", java("kafka-4", "Login"), false);
+    check("logins_java_4", java("kafka-4", "Login"), with_tokens);
 }

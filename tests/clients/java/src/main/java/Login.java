@@ -57,6 +57,20 @@ public final class Login {
                 + " required username=\"" + login.get("user").asText()
                 + "\" password=\"" + login.get("password").asText() + "\";");
         }
+        if (login.has("token")) {
+            Path token = Files.createTempFile("token", ".jwt");
+            token.toFile().deleteOnExit();
+            Files.writeString(token, login.get("token").asText());
+            String url = token.toUri().toString();
+            System.setProperty("org.apache.kafka.sasl.oauthbearer.allowed.urls", url);
+            System.setProperty("org.apache.kafka.sasl.oauthbearer.allowed.files", token.toString());
+            settings.put("sasl.mechanism", "OAUTHBEARER");
+            settings.put("sasl.oauthbearer.token.endpoint.url", url);
+            settings.put("sasl.login.callback.handler.class",
+                "org.apache.kafka.common.security.oauthbearer.OAuthBearerLoginCallbackHandler");
+            settings.put("sasl.jaas.config",
+                "org.apache.kafka.common.security.oauthbearer.OAuthBearerLoginModule required;");
+        }
         return settings;
     }
 
