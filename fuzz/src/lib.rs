@@ -37,7 +37,9 @@ pub fn codec(codec: Compression, input: &[u8]) {
 /// What is admitted holds what it promises, and is admitted again as it is.
 pub fn payload(payload: Bytes) {
     let Ok(admitted) = admit(payload, &limits()) else { return };
-    for Admitted { batch, records, max_timestamp, max_timestamp_index } in admitted {
+    for admitted in admitted {
+        let Admitted { batch, records, max_timestamp, max_timestamp_index, most_headers, .. } = admitted;
+        let mut headers = Vec::new();
         batch.check().expect("an admitted batch is right");
         let timestamps: Vec<i64> = records
             .iter()
@@ -46,10 +48,13 @@ pub fn payload(payload: Bytes) {
                 let record = record.expect("an admitted record is right");
                 assert_eq!(record.offset - batch.base_offset, index as i64);
                 assert_eq!(record.headers.count(), record.headers.len());
+                headers.push(record.headers.len());
                 record.timestamp
             })
             .collect();
         assert_eq!(timestamps.len(), batch.record_count as usize);
+        assert_eq!(headers.iter().max(), Some(&most_headers.count));
+        assert_eq!(headers[most_headers.record as usize], most_headers.count);
         assert_eq!(timestamps.iter().copied().max().unwrap_or(-1).max(-1), max_timestamp);
         if max_timestamp >= 0 {
             assert_eq!(timestamps[max_timestamp_index as usize], max_timestamp);

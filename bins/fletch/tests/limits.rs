@@ -2,8 +2,15 @@
 
 mod support;
 
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::time::Duration;
+
+use bytes::Bytes;
 use fletch_wire::ErrorCode;
-use support::{Server, batch};
+use fletch_wire::messages::produce::PartitionProduceResponse;
+use fletch_wire::records::{BatchBuilder, Compression};
+use support::{PATIENCE, Server, batch, start_ms};
 
 #[test]
 fn a_batch_has_no_more_records_than_it_may() {
@@ -16,4 +23,143 @@ fn a_batch_has_no_more_records_than_it_may() {
     );
     let refused = client.produce("orders", batch(&["a"; 4]));
     assert_eq!(refused.error_code, ErrorCode::MESSAGE_TOO_LARGE);
+}
+
+const CODECS: [Compression; 2] = [Compression::None, Compression::Zstd];
+
+/// A batch of records of these values, each with so many headers.
+fn batch_of(codec: Compression, records: &[(&[u8], usize)]) -> Bytes {
+    let header: (&[u8], Option<&[u8]>) = (b"name", Some(b"value"));
+    let mut builder = BatchBuilder::new(codec);
+    for (value, headers) in records {
+        let headers = vec![header; *headers];
+        let appended = builder.append(start_ms(), None, Some(value), &headers);
+        appended.expect("a record");
+    }
+    builder.finish().expect("a batch").into_bytes()
+}
+
+/// That a batch was refused for its second record, by this limit.
+fn assert_refused(answer: PartitionProduceResponse, error: ErrorCode, key: &str) {
+    assert_eq!(answer.error_code, error);
+    let blamed = answer.record_errors.iter().map(|blamed| blamed.batch_index);
+    assert_eq!(blamed.collect::<Vec<_>>(), [1]);
+    let message = answer.error_message.unwrap_or_default();
+    assert!(message.contains(key), "{message}");
+}
+
+#[test]
+fn a_record_has_no_more_headers_than_it_may() {
+    let server = Server::start(&["--kafka-record-headers-max=2"]);
+    let mut client = server.client();
+    client.metadata("orders");
+    for codec in CODECS {
+        let most = client.produce("orders", batch_of(codec, &[(b"a", 2), (b"b", 2)]));
+        assert_eq!(most.error_code, ErrorCode::NONE);
+        let refused = client.produce("orders", batch_of(codec, &[(b"a", 2), (b"b", 3)]));
+        assert_refused(
+            refused,
+            ErrorCode::INVALID_RECORD,
+            "kafka.record_headers_max",
+        );
+    }
+    assert_eq!(client.values("orders", 0).len(), 4);
+}
+
+#[test]
+fn a_record_is_no_larger_than_it_may_be() {
+    let server = Server::start(&["--kafka-record-bytes-max=2000"]);
+    let mut client = server.client();
+    client.metadata("orders");
+    // Two bytes each of the record's length and its value's; attributes, two deltas, the key's length, and the
+    // count of headers.
+    let most = vec![b'x'; 2000 - 2 - 2 - 5];
+    let more = vec![b'x'; most.len() + 1];
+    for codec in CODECS {
+        let answer = client.produce("orders", batch_of(codec, &[(&most, 0), (&most, 0)]));
+        assert_eq!(answer.error_code, ErrorCode::NONE);
+        let refused = client.produce("orders", batch_of(codec, &[(&most, 0), (&more, 0)]));
+        assert_refused(
+            refused,
+            ErrorCode::MESSAGE_TOO_LARGE,
+            "kafka.record_bytes_max",
+        );
+    }
+    assert_eq!(client.values("orders", 0).len(), 4);
+}
+
+/// Asks for something and leaves the connection open.
+fn ask(address: SocketAddr, path: &str, filler: &str) -> TcpStream {
+    let mut socket = TcpStream::connect(address).expect("an HTTP listener");
+    let request = format!("GET {path} HTTP/1.1\r\nHost: x\r\nX-Filler: {filler}\r\n\r\n");
+    // Who is refused early isn't read to the end.
+    let _ = socket.write_all(request.as_bytes());
+    socket
+}
+
+/// The first line of what is answered; none if nothing is in this time, or the connection is closed.
+fn status(socket: &mut TcpStream, time: Duration) -> Option<String> {
+    socket.set_read_timeout(Some(time)).expect("a timeout");
+    let mut answer = [0; 64];
+    let read = socket.read(&mut answer).ok().filter(|read| *read > 0)?;
+    let text = String::from_utf8_lossy(&answer[..read]).into_owned();
+    text.lines().next().map(str::to_owned)
+}
+
+const OK: Option<&str> = Some("HTTP/1.1 200 OK");
+
+#[test]
+fn http_connections_beyond_the_limit_wait_for_a_place() {
+    let server = Server::start(&["--http-connections-max=2", "--registry-connections-max=2"]);
+    for (address, path) in [(server.http, "/healthz"), (server.registry, "/subjects")] {
+        let mut open = [ask(address, path, ""), ask(address, path, "")];
+        for socket in &mut open {
+            assert_eq!(status(socket, PATIENCE).as_deref(), OK);
+        }
+        let mut waiting = ask(address, path, "");
+        assert_eq!(status(&mut waiting, Duration::from_millis(500)), None);
+        let [first, _second] = open;
+        drop(first);
+        assert_eq!(status(&mut waiting, PATIENCE).as_deref(), OK);
+    }
+}
+
+/// A connection that says nothing doesn't keep its place.
+#[test]
+fn a_silent_http_connection_loses_its_place() {
+    let server = Server::start(&["--http-connections-max=1"]);
+    let _silent = TcpStream::connect(server.http).expect("an HTTP listener");
+    let mut waiting = ask(server.http, "/healthz", "");
+    assert_eq!(status(&mut waiting, 2 * PATIENCE).as_deref(), OK);
+}
+
+#[test]
+fn http_headers_are_no_larger_than_they_may_be() {
+    let server = Server::start(&[]);
+    let listeners = [
+        (server.http, "/healthz", 16 << 10),
+        (server.registry, "/subjects", 64 << 10),
+    ];
+    for (address, path, bytes_max) in listeners {
+        let mut most = ask(address, path, &"x".repeat(bytes_max - 512));
+        assert_eq!(status(&mut most, PATIENCE).as_deref(), OK);
+        // What came with the last bytes within the limit is read, too.
+        let mut large = ask(address, path, &"x".repeat(3 * bytes_max));
+        let told = status(&mut large, PATIENCE);
+        assert!(told.is_none_or(|told| told.contains(" 431 ")));
+    }
+}
+
+#[test]
+fn a_schema_is_no_larger_than_it_may_be() {
+    let server = Server::start(&["--registry-request-bytes-max=2000"]);
+    let register = |subject: &str, bytes: usize| {
+        let shortest = r#"{"schema":"\"int\""}"#;
+        let body = format!("{shortest}{}", " ".repeat(bytes - shortest.len()));
+        server.registry("POST", &format!("/subjects/{subject}/versions"), &body)
+    };
+    assert!(register("most", 2000)["id"].is_u64());
+    assert_eq!(register("more", 2001)["error_code"], 413);
+    let subjects = server.registry("GET", "/subjects", "");
+    assert_eq!(subjects, serde_json::json!(["most"]));
 }

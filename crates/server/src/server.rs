@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use fletch_registry::Embedded;
+use fletch_registry::{Embedded, EmbeddedConfig};
 use fletch_store::{Store, StoreConfig, StoreError, Topic};
 use fletch_table::{TableConfig, Tables};
 use tokio::task::JoinHandle;
@@ -34,8 +34,6 @@ use crate::tls::Tls;
 use crate::validation::Validator;
 use crate::web::{self, Caller, Web};
 
-/// Connections to the registry open at once; more wait to be accepted.
-const REGISTRY_CONNECTIONS_MAX: usize = 1024;
 /// The most bytes of a request's headers, and so of a subject in a path.
 const REGISTRY_HEADER_BYTES_MAX: usize = 64 << 10;
 /// How often it is looked whether the log still works.
@@ -124,22 +122,27 @@ impl Server {
         let acls = Acls::open(store.clone(), &config)
             .map_err(|error| ServerError::Logins(error.to_string()))?;
         let basic = Arc::new(Basic::new(Arc::clone(&authenticator)));
+        let connections_max = count(config.http.connections_max);
         let web = |name, with_tls: bool, authentication: &str| Web {
             name,
             tls: tls.clone().filter(|_| with_tls),
             basic: (authentication == "basic").then(|| Arc::clone(&basic)),
-            connections_max: admin::CONNECTIONS_MAX,
+            connections_max,
             header_bytes_max: admin::HEADER_BYTES_MAX,
         };
         let (registry, schemas) = match registry {
             Some(listener) => {
                 let settings = &config.registry;
                 let web = Web {
-                    connections_max: REGISTRY_CONNECTIONS_MAX,
+                    connections_max: count(settings.connections_max),
                     header_bytes_max: REGISTRY_HEADER_BYTES_MAX,
                     ..web("registry", settings.tls, &settings.authentication)
                 };
-                serve_registry(listener, web, &store).await?
+                let embedded = EmbeddedConfig {
+                    request_bytes_max: count(settings.request_bytes_max),
+                    ..EmbeddedConfig::default()
+                };
+                serve_registry(listener, web, embedded, &store).await?
             }
             None => (Part::default(), Schemas::configured(&config.registry)?),
         };
@@ -408,6 +411,11 @@ fn store_config(config: &Config, folder: &Path) -> StoreConfig {
     store
 }
 
+/// A configured count as one of what is in memory.
+fn count(configured: u64) -> usize {
+    usize::try_from(configured).unwrap_or(usize::MAX)
+}
+
 fn table_config(config: &Config) -> TableConfig {
     let mut table = TableConfig::new(&config.store.path);
     if let Some(warehouse) = &config.table.warehouse {
@@ -415,6 +423,8 @@ fn table_config(config: &Config) -> TableConfig {
     }
     table.commit_interval = Duration::from_millis(config.table.commit_interval_ms);
     table.file_bytes_target = config.table.file_bytes_target;
+    table.columns_max = count(config.table.columns_max);
+    table.column_depth_max = count(config.table.column_depth_max);
     table.schemas.clone_from(&config.table.schemas_path);
     table
 }
@@ -422,10 +432,11 @@ fn table_config(config: &Config) -> TableConfig {
 async fn serve_registry(
     listener: Listener,
     web: Web,
+    config: EmbeddedConfig,
     store: &Store,
 ) -> Result<(Part, Schemas), ServerError> {
     let journal = Arc::new(LogJournal::new(store.clone()));
-    let embedded = Embedded::open(journal)
+    let embedded = Embedded::open_with(journal, config)
         .await
         .map_err(|error| ServerError::Registry(error.to_string()))?;
     let registry = embedded.clone();

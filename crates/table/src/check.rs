@@ -150,15 +150,15 @@ impl Checker {
             from = output.next.values().copied().max().unwrap_or(from);
             let Need { role, want } = stopped.need;
             match want {
-                Want::Columns => self.grow(role).await?,
+                Want::Columns => self.grow(house, role).await?,
                 Want::Schema(reference) => self.find(house, (role, reference)).await?,
             }
         }
     }
 
-    async fn grow(&mut self, role: Role) -> Result<(), TableError> {
+    async fn grow(&mut self, house: &House, role: Role) -> Result<(), TableError> {
         let converter = self.converter()?;
-        let possible = match converter.growth(role) {
+        let possible = match converter.growth(role, &house.config) {
             Ok((_, columns)) => home::ensure(None, &columns, None).await,
             Err(error) => Err(error),
         };

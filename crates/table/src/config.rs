@@ -34,6 +34,10 @@ pub struct TableConfig {
     pub delete_after: Duration,
     /// Merge small files in the background.
     pub compaction: bool,
+    /// Columns of one table, lineage and those within others counted.
+    pub columns_max: usize,
+    /// How deep columns may lie within each other; a column of a plain type is one level.
+    pub column_depth_max: usize,
     /// The folder of the schema files that topics may name; none may without it.
     pub schemas: Option<PathBuf>,
     /// How long a schema id that the registry doesn't know is asked for again before its records
@@ -67,6 +71,8 @@ impl TableConfig {
             snapshots_kept: 32,
             delete_after: Duration::from_secs(600),
             compaction: true,
+            columns_max: 5_000,
+            column_depth_max: 64,
             schemas: None,
             schema_not_found_wait: Duration::from_secs(5),
             given_schema_for: Duration::from_secs(30),

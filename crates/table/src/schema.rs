@@ -14,7 +14,7 @@ use iceberg::spec::{
 };
 use parquet::arrow::PARQUET_FIELD_ID_META_KEY;
 
-use crate::{TableError, lineage};
+use crate::{TableConfig, TableError, lineage};
 
 const EXTENSION_NAME: &str = "ARROW:extension:name";
 const UUID_EXTENSION: &str = "arrow.uuid";
@@ -41,6 +41,65 @@ pub(crate) fn grow(
         return Ok(None);
     }
     Ok(Some(Schema::builder().with_fields(columns).build()?))
+}
+
+/// Whether a table may have so many columns, and so deep within each other. They are counted as Iceberg
+/// does, which numbers an array's element and a map's key and value, too.
+///
+/// # Errors
+///
+/// [`TableError::Column`] with the first one that is too many or too deep.
+pub(crate) fn check_bounds(columns: &Fields, config: &TableConfig) -> Result<(), TableError> {
+    let mut bounds = Bounds {
+        config,
+        columns: 0,
+        path: Path::default(),
+    };
+    bounds.check_all(columns)
+}
+
+struct Bounds<'a> {
+    config: &'a TableConfig,
+    /// Those before.
+    columns: usize,
+    path: Path,
+}
+
+impl Bounds<'_> {
+    fn check_all(&mut self, columns: &Fields) -> Result<(), TableError> {
+        columns
+            .iter()
+            .try_for_each(|column| self.check(column.name(), column))
+    }
+
+    fn check(&mut self, name: &str, column: &Field) -> Result<(), TableError> {
+        self.path.0.push(name.to_owned());
+        self.columns += 1;
+        let (columns_max, depth_max) = (self.config.columns_max, self.config.column_depth_max);
+        if self.columns > columns_max {
+            return self.path.refuse(format!(
+                "a table has {columns_max} columns at most (table.columns_max)"
+            ));
+        }
+        if self.path.0.len() > depth_max {
+            return self.path.refuse(format!(
+                "columns lie {depth_max} deep at most (table.column_depth_max)"
+            ));
+        }
+        match column.data_type() {
+            DataType::Struct(fields) => self.check_all(fields)?,
+            DataType::List(element)
+            | DataType::LargeList(element)
+            | DataType::FixedSizeList(element, _) => self.check("element", element)?,
+            DataType::Map(entries, _) => match entries.data_type() {
+                DataType::Struct(members) => self.check_all(members)?,
+                _ => self.check("entries", entries)?,
+            },
+            _ => {}
+        }
+        self.path.0.pop();
+        Ok(())
+    }
 }
 
 /// `fields` as the Parquet writer needs them: same types, field ids of `schema` at every level,

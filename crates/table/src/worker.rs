@@ -409,7 +409,8 @@ impl Session {
 
     /// Gives the table the columns that payloads of a role ask for, or refuses those payloads.
     async fn grow(&mut self, role: Role, cycle: &mut Cycle) -> Result<(), TableError> {
-        let asked = self.converter()?.growth(role);
+        let house = self.house.clone();
+        let asked = self.converter()?.growth(role, &house.config);
         let grown = match asked {
             Ok((tables, columns)) => {
                 home::ensure(self.table.as_deref(), &columns, Some(&tables)).await

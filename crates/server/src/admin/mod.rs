@@ -11,8 +11,6 @@ use crate::listener::Listener;
 use crate::web::{self, Web};
 pub(crate) use routes::Admin;
 
-/// Connections open at once; more wait to be accepted.
-pub(crate) const CONNECTIONS_MAX: usize = 64;
 /// The most bytes of a request's headers.
 pub(crate) const HEADER_BYTES_MAX: usize = 16 << 10;
 

@@ -128,6 +128,11 @@ sections! {
         batch_bytes_max: u64 = 1_048_588, Kind::integer(KIB, GIB, "bytes");
         /// Records of one batch. (Producers cut what is refused for it into smaller batches.)
         batch_records_max: u64 = 1_000_000, Kind::integer(1, 2 * GIB - 1, "records");
+        /// The largest record, decompressed; what has a larger one is refused. (Producers cut what is refused
+        /// for it into smaller batches, and give up on a record that is alone.)
+        record_bytes_max: u64 = 64 * MIB, Kind::integer(KIB, 2 * GIB - 1, "bytes");
+        /// Headers of one record; what has one with more is refused.
+        record_headers_max: u64 = 10_000, Kind::integer(0, 2 * GIB - 1, "headers");
         /// The largest size a record batch may decompress to.
         decompressed_bytes_max: u64 = 128 * MIB, Kind::integer(KIB, 2 * GIB - 1, "bytes");
         /// How many bytes one compressed byte may stand for, in a batch that decompresses to more
@@ -264,6 +269,10 @@ sections! {
         port: u16 = 8081, Kind::Port;
         /// The address the embedded registry listens on.
         bind_address: BindAddress = BindAddress::Localhost, Kind::BindAddress;
+        /// Connections to the embedded registry open at once; more wait to be accepted.
+        connections_max: u64 = 1_024, Kind::integer(1, 1_000_000, "connections");
+        /// The largest request that the embedded registry reads, and so the largest schema.
+        request_bytes_max: u64 = 4 * MIB, Kind::integer(KIB, 64 * MIB, "bytes");
         /// Whether the embedded registry is served over TLS, with the certificate of `tls`.
         tls: bool = false, Kind::Switch;
         /// Who may use the embedded registry: whoever reaches it (`none`), or any user that could log in
@@ -293,6 +302,8 @@ sections! {
         port: u16 = 9090, Kind::Port;
         /// The address the admin listener is on.
         bind_address: BindAddress = BindAddress::Localhost, Kind::BindAddress;
+        /// Connections to the admin listener open at once; more wait to be accepted.
+        connections_max: u64 = 64, Kind::integer(1, 1_000_000, "connections");
         /// Whether the admin listener is served over TLS, with the certificate of `tls`.
         tls: bool = false, Kind::Switch;
         /// Who may use the admin listener: whoever reaches it (`none`), or, by HTTP basic authentication
@@ -327,6 +338,12 @@ sections! {
         commit_interval_ms: u64 = 1_000, Kind::integer(10, DAY_MS, "milliseconds");
         /// The size data files are aimed at; a commit is made when this much has gathered.
         file_bytes_target: u64 = 128 * MIB, Kind::integer(64 * KIB, 4 * GIB, "bytes");
+        /// Columns of one table, the server's own and those within others counted. What needs more is a dead
+        /// letter. (What is inferred of JSON that has no schema stays below the least of it.)
+        columns_max: u64 = 5_000, Kind::integer(2_500, 100_000, "columns");
+        /// How deep columns may lie within each other. What needs more is a dead letter. (What is inferred of
+        /// JSON that has no schema stays below the least of it.)
+        column_depth_max: u64 = 64, Kind::integer(16, 64, "levels");
     }
 
     /// Topics as they are created.

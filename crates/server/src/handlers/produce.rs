@@ -10,7 +10,7 @@ use fletch_wire::messages::produce::{
 };
 use fletch_wire::messages::{ProduceRequest, ProduceResponse};
 use fletch_wire::records::{
-    Admitted, Batch, BatchHeader, Compression, Record, Records, admit, magic,
+    Admitted, Batch, BatchHeader, Compression, Extreme, Record, Records, admit, magic,
 };
 use fletch_wire::{Error as WireError, ErrorCode, Payload, Str};
 use tracing::error;
@@ -318,6 +318,7 @@ fn check_batch(
             ),
         ));
     }
+    check_largest(context, admitted)?;
     if settings.log_append_time {
         let stamped = admitted
             .with_log_append_time(now_ms)
@@ -326,6 +327,39 @@ fn check_batch(
     }
     check_timestamps(settings, now_ms, admitted)?;
     Ok((batch.clone(), size))
+}
+
+/// Whether no record is larger, or has more headers, than one may.
+fn check_largest(context: &Context<'_>, admitted: &Admitted) -> Result<(), Refusal> {
+    let kafka = &context.broker.config.kafka;
+    let within = |most: Extreme, limit: u64, error, of: &str, key: &str| {
+        if most.count as u64 <= limit {
+            return Ok(());
+        }
+        let message = format!(
+            "The record has {} {of}, the limit is {limit} ({key})",
+            most.count
+        );
+        let record = i32::try_from(most.record).ok();
+        Err(Refusal {
+            records: record.map(|index| (index, None)).into_iter().collect(),
+            ..Refusal::new(error, message)
+        })
+    };
+    within(
+        admitted.most_bytes,
+        kafka.record_bytes_max,
+        ErrorCode::MESSAGE_TOO_LARGE,
+        "bytes",
+        "kafka.record_bytes_max",
+    )?;
+    within(
+        admitted.most_headers,
+        kafka.record_headers_max,
+        ErrorCode::INVALID_RECORD,
+        "headers",
+        "kafka.record_headers_max",
+    )
 }
 
 /// The batch in the codec of its topic, if that is another than its own.

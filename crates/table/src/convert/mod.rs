@@ -28,11 +28,12 @@ use self::payloads::{Payloads, Read, Unfit, Want, refusal};
 use self::pending::{Pending, Readings};
 use self::rows::Rows;
 use self::window::{Window, letter};
-use crate::TableError;
 use crate::dead_letter::Reason;
 use crate::faults::Faults;
 use crate::format::Sought;
+use crate::schema::check_bounds;
 use crate::settings::{OnInvalid, TopicSettings};
+use crate::{TableConfig, TableError};
 
 pub(crate) use self::output::{Need, Output, Stopped};
 pub(crate) use self::plain::as_field;
@@ -149,7 +150,11 @@ impl Converter {
     }
 
     /// The schemas and the columns there will be once what a role asked for is granted.
-    pub(crate) fn growth(&mut self, role: Role) -> Result<(TableSchemas, Fields), TableError> {
+    pub(crate) fn growth(
+        &mut self,
+        role: Role,
+        config: &TableConfig,
+    ) -> Result<(TableSchemas, Fields), TableError> {
         let (mut tables, mut values) = (self.tables(), self.value.fields());
         let mut keys = self.key.as_ref().map(Payloads::fields).unwrap_or_default();
         let beside = self.beside;
@@ -159,7 +164,9 @@ impl Converter {
             Role::Value => (tables.value, values) = (Some(schema.clone()), fields),
             Role::Key => (tables.key, keys) = (Some(schema.clone()), fields),
         }
-        Ok((tables, decode::columns(&values, &keys, beside)))
+        let columns = decode::columns(&values, &keys, beside);
+        check_bounds(&columns, config)?;
+        Ok((tables, columns))
     }
 
     /// What a role asked for is granted.

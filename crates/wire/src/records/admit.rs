@@ -16,6 +16,28 @@ pub struct Admitted {
     pub max_timestamp: i64,
     /// The index of the first record with that timestamp.
     pub max_timestamp_index: u32,
+    /// The most headers that one of its records has, and the first record that has them.
+    pub most_headers: Extreme,
+    /// The most bytes that one of its records takes, decompressed, and the first that takes them.
+    pub most_bytes: Extreme,
+}
+
+/// The most of something that a record of a batch has.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Extreme {
+    /// How many it has.
+    pub count: usize,
+    /// The index of the first record with so many; 0 if none has any.
+    pub record: u32,
+}
+
+impl Extreme {
+    #[inline]
+    fn see(&mut self, count: usize, record: u32) {
+        if count > self.count {
+            *self = Self { count, record };
+        }
+    }
 }
 
 /// Checks a producer's payload for one partition, whatever its format, and takes it apart into
@@ -53,9 +75,16 @@ impl Admitted {
     /// Reads every record, and corrects the batch where the records don't agree with it.
     fn new(batch: Batch, records: Records) -> Result<Self> {
         let (mut max_timestamp, mut max_timestamp_index) = (-1, 0);
+        let (mut most_headers, mut most_bytes) = (Extreme::default(), Extreme::default());
         let mut in_order = true;
-        for (index, record) in (0u32..).zip(&records) {
+        let mut rest = records.iter();
+        let mut left = rest.bytes_left();
+        for index in 0u32.. {
+            let Some(record) = rest.next() else { break };
             let record = record?;
+            most_headers.see(record.headers.len(), index);
+            most_bytes.see(left - rest.bytes_left(), index);
+            left = rest.bytes_left();
             in_order &= record.offset.wrapping_sub(batch.base_offset) == i64::from(index);
             if record.timestamp > max_timestamp {
                 (max_timestamp, max_timestamp_index) = (record.timestamp, index);
@@ -76,6 +105,8 @@ impl Admitted {
             records,
             max_timestamp,
             max_timestamp_index,
+            most_headers,
+            most_bytes,
         })
     }
 

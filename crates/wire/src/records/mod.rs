@@ -18,7 +18,7 @@ pub mod patch;
 mod record;
 mod retain;
 
-pub use admit::{Admitted, admit};
+pub use admit::{Admitted, Extreme, admit};
 pub use attributes::{Attributes, TimestampType};
 pub use batch::{Batch, BatchHeader, HEADER_BYTES, magic};
 pub use builder::BatchBuilder;

@@ -252,6 +252,12 @@ impl<'a> Iterator for Iter<'a> {
 impl std::iter::FusedIterator for Iter<'_> {}
 
 impl Iter<'_> {
+    /// Bytes of the records that are yet to come.
+    #[inline]
+    pub(super) fn bytes_left(&self) -> usize {
+        self.rest.len()
+    }
+
     #[cold]
     fn fail(&mut self, fault: RecordFault) -> Error {
         let error = Error::Record {
