@@ -1,5 +1,6 @@
 //! Kafka streams into Apache Arrow tables: one small server.
 #![forbid(unsafe_code)]
+#![warn(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
 
 mod commands;
 mod settings;

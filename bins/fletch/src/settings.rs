@@ -264,12 +264,16 @@ impl Settings {
             let _ = writeln!(page, "{section}:");
             for key in Config::KEYS.iter().filter(|key| key.section == *section) {
                 let source = source(&self.figment, key);
-                let _ = match &values[key.section][key.name] {
-                    serde_json::Value::Null => writeln!(page, "  # {} is not set", key.name),
+                let section = values.get(key.section);
+                let value = section.and_then(|section| section.get(key.name));
+                let _ = match value {
+                    None | Some(serde_json::Value::Null) => {
+                        writeln!(page, "  # {} is not set", key.name)
+                    }
                     _ if key.kind.is_secret() => {
                         writeln!(page, "  # {}: ******** from {source}", key.name)
                     }
-                    value => writeln!(
+                    Some(value) => writeln!(
                         page,
                         "  {:<42} # {source}",
                         format!("{}: {value}", key.name)

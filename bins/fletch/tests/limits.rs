@@ -8,9 +8,10 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use fletch_wire::ErrorCode;
+use fletch_wire::messages::ApiVersionsRequest;
 use fletch_wire::messages::produce::PartitionProduceResponse;
 use fletch_wire::records::{BatchBuilder, Compression};
-use support::{PATIENCE, Server, batch, start_ms};
+use support::{PATIENCE, Server, batch, fetch_request, start_ms};
 
 #[test]
 fn a_batch_has_no_more_records_than_it_may() {
@@ -86,6 +87,65 @@ fn a_record_is_no_larger_than_it_may_be() {
         );
     }
     assert_eq!(client.values("orders", 0).len(), 4);
+}
+
+#[test]
+fn a_batch_is_no_larger_than_it_may_be() {
+    let server = Server::start(&["--kafka-batch-bytes-max=2000"]);
+    let mut client = server.client();
+    client.metadata("orders");
+    let overhead = batch_of(Compression::None, &[(&[b'x'; 1500], 0)]).len() - 1500;
+    let most = batch_of(Compression::None, &[(&vec![b'x'; 2000 - overhead], 0)]);
+    assert_eq!(most.len(), 2000);
+    assert_eq!(client.produce("orders", most).error_code, ErrorCode::NONE);
+    let more = batch_of(Compression::None, &[(&vec![b'x'; 2001 - overhead], 0)]);
+    let refused = client.produce("orders", more);
+    assert_eq!(refused.error_code, ErrorCode::MESSAGE_TOO_LARGE);
+}
+
+#[test]
+fn a_batch_decompresses_to_no_more_than_it_may() {
+    let server = Server::start(&["--kafka-decompressed-bytes-max=2000"]);
+    let mut client = server.client();
+    client.metadata("orders");
+    for codec in CODECS {
+        // As above: a record of 2000 bytes.
+        let most = client.produce("orders", batch_of(codec, &[(&[b'x'; 1991], 0)]));
+        assert_eq!(most.error_code, ErrorCode::NONE);
+        let refused = client.produce("orders", batch_of(codec, &[(&[b'x'; 1992], 0)]));
+        assert_eq!(refused.error_code, ErrorCode::MESSAGE_TOO_LARGE);
+    }
+}
+
+/// While a request is being answered, so many more are read, and the others when there is room.
+#[test]
+fn no_more_requests_are_in_flight_than_may_be() {
+    const REQUESTS: usize = 40;
+    const BYTES: usize = 30_000;
+    let server = Server::start(&["--kafka-requests-in-flight-max=4"]);
+    let mut client = server.client();
+    client.metadata("orders");
+    let before = server.metric("kafka_request_bytes");
+    client.send(&fetch_request("orders", 0, 3_000), 4);
+    let asking = std::thread::spawn(move || {
+        let request = ApiVersionsRequest {
+            client_software_name: "x".repeat(BYTES).into(),
+            client_software_version: "1".into(),
+            ..Default::default()
+        };
+        for _ in 0..REQUESTS {
+            client.send(&request, 3);
+        }
+        client
+    });
+    std::thread::sleep(Duration::from_millis(1_500));
+    let read = (server.metric("kafka_request_bytes") - before) as usize;
+    // Those that wait, the one that would, and the one that is arriving.
+    assert!((4 * BYTES..7 * BYTES).contains(&read), "{read}");
+    let mut client = asking.join().expect("all of it is sent");
+    for _ in 0..=REQUESTS {
+        client.receive();
+    }
 }
 
 /// Asks for something and leaves the connection open.

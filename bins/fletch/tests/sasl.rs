@@ -70,6 +70,43 @@ fn who_has_a_password_is_let_in_and_nobody_else() {
 }
 
 #[test]
+fn a_flood_of_failed_logins_has_few_lines_in_the_log_and_all_of_them_count() {
+    const LOGINS: usize = 60;
+    const LINES_PER_SECOND: usize = 10;
+    let mut flags = flags(PLAINTEXT, &[UNENCRYPTED]);
+    flags.retain(|flag| !flag.starts_with("--sasl-failure-delay-ms"));
+    flags.push("--sasl-failure-delay-ms=0".to_owned());
+    let server = start(&flags);
+    let begun = Instant::now();
+    for _ in 0..LOGINS {
+        let answer = server.client().plain("nobody", "wrong");
+        assert_eq!(answer.error_code, ErrorCode::SASL_AUTHENTICATION_FAILED);
+    }
+    let seconds = usize::try_from(begun.elapsed().as_secs()).expect("few");
+    let failed = "kafka_logins{mechanism=\"PLAIN\",result=\"wrong_password\"}";
+    assert_eq!(server.metric(failed), LOGINS as f64);
+    let deadline = begun + support::PATIENCE;
+    loop {
+        let log = server.log();
+        let said = log
+            .lines()
+            .filter(|line| line.contains("login refused"))
+            .count();
+        assert!(said <= LINES_PER_SECOND * (seconds + 2), "{log}");
+        // "... WARN 50 more logins were refused withheld=50"
+        let counted = log.lines().filter_map(|line| {
+            let (before, _) = line.split_once(" more logins were refused")?;
+            before.rsplit_once(' ')?.1.parse::<usize>().ok()
+        });
+        if said + counted.sum::<usize>() == LOGINS {
+            return;
+        }
+        assert!(Instant::now() < deadline, "{log}");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+}
+
+#[test]
 fn before_the_login_next_to_nothing_is_served() {
     let server = start(&flags(
         PLAINTEXT,

@@ -16,6 +16,7 @@
 //! of them.
 
 #![forbid(unsafe_code)]
+#![warn(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
 
 /// Compiles the README's example.
 #[cfg(doctest)]

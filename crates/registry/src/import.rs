@@ -212,19 +212,26 @@ impl Import<'_> {
         let what = format!("version {version} of subject {subject}");
         let text = version.to_string();
         let answer = &found.answer;
-        let mut body = json!({
-            "schema": answer.schema,
-            "schemaType": answer.schema_type.as_deref().unwrap_or("AVRO"),
-            "references": answer.references.clone().unwrap_or_default(),
-        });
+        let mut members = Map::from_iter([
+            ("schema".to_owned(), json!(answer.schema)),
+            (
+                "schemaType".to_owned(),
+                json!(answer.schema_type.as_deref().unwrap_or("AVRO")),
+            ),
+            (
+                "references".to_owned(),
+                json!(answer.references.clone().unwrap_or_default()),
+            ),
+        ]);
         for (key, value) in [
             ("metadata", &answer.metadata),
             ("ruleSet", &answer.rule_set),
         ] {
             if let Some(value) = value {
-                body[key] = value.clone();
+                members.insert(key.to_owned(), value.clone());
             }
         }
+        let body = Value::Object(members.clone());
         // There already? A version has the same schema if looking it up leads back to it.
         let (segments, query) = (
             ["subjects", subject, "versions", &text],
@@ -235,8 +242,8 @@ impl Import<'_> {
             .ask((Method::GET, &what), &segments, &query, None)
             .await;
         match there {
-            Ok(there) if there["id"].as_i64() == answer.id => {
-                let same = there["schema"].as_str() == answer.schema.as_deref()
+            Ok(there) if there.get("id").and_then(Value::as_i64) == answer.id => {
+                let same = there.get("schema").and_then(Value::as_str) == answer.schema.as_deref()
                     || self.is_schema_of(subject, version, &body).await?;
                 if same {
                     self.report.present += 1;
@@ -250,7 +257,10 @@ impl Import<'_> {
                 return Ok(());
             }
             Ok(there) => {
-                let why = format!("a schema of id {} is there", there["id"]);
+                let why = format!(
+                    "a schema of id {} is there",
+                    there.get("id").unwrap_or(&Value::Null)
+                );
                 self.fail(subject, version, why);
                 return Ok(());
             }
@@ -265,8 +275,9 @@ impl Import<'_> {
                 .ask((Method::PUT, &mode), &segments, &query, Some(&import))
                 .await?;
         }
-        body["id"] = json!(answer.id);
-        body["version"] = json!(version);
+        members.insert("id".to_owned(), json!(answer.id));
+        members.insert("version".to_owned(), json!(version));
+        let body = Value::Object(members);
         let segments = ["subjects", subject, "versions"];
         let registered = self
             .to
@@ -293,7 +304,7 @@ impl Import<'_> {
             .ask((Method::POST, &what), &segments, &query, Some(body))
             .await
         {
-            Ok(found) => Ok(found["version"].as_i64() == Some(version.into())),
+            Ok(found) => Ok(found.get("version").and_then(Value::as_i64) == Some(version.into())),
             Err(RegistryError::NotFound { .. } | RegistryError::Refused { .. }) => Ok(false),
             Err(error) => Err(error),
         }

@@ -34,6 +34,7 @@
 //! | `kafka_registry_request_duration_seconds` | histogram | `route`, `status` |
 
 #![forbid(unsafe_code)]
+#![warn(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
 
 mod avro;
 mod client;

@@ -17,6 +17,7 @@ use crate::connection::arrivals::Arrivals;
 use crate::connection::memory::Budget;
 use crate::fetch_sessions::FetchSessions;
 use crate::groups::Coordinator;
+use crate::lines::Lines;
 use crate::quotas::Quotas;
 use crate::telemetry::Metrics;
 use crate::validation::Validator;
@@ -45,6 +46,8 @@ pub(crate) struct Broker {
     /// Who may do what.
     pub(crate) acls: Acls,
     pub(crate) metrics: Metrics,
+    /// The log's lines about connections that the server has closed.
+    pub(crate) closings: Arc<Lines>,
     /// Bounds on decoding requests.
     pub(crate) limits: Limits,
     /// Requests read and not yet answered.
@@ -125,6 +128,7 @@ impl Broker {
             ),
             quotas: Quotas::restore(&store),
             metrics: Metrics::new(),
+            closings: Lines::new("connections were closed"),
             config,
             store,
             tables,

@@ -4,6 +4,7 @@
 //! The rules of the house are in `docs/ARCHITECTURE.md`; how a connection is served is in
 //! [`docs/adr/0006-connections.md`](https://github.com/fletch-rs/fletch/blob/main/docs/adr/0006-connections.md).
 #![forbid(unsafe_code)]
+#![warn(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
 
 mod addresses;
 mod admin;
@@ -24,6 +25,7 @@ mod groups;
 mod handlers;
 mod kafka;
 mod keeper;
+mod lines;
 mod listener;
 mod message_sets;
 pub mod operator;

@@ -114,7 +114,10 @@ pub async fn ask(
     match status {
         StatusCode::OK => Ok(body),
         _ => Err(OperatorError::Refused(
-            body["error"].as_str().unwrap_or("it refuses").to_owned(),
+            body.get("error")
+                .and_then(|error| error.as_str())
+                .unwrap_or("it refuses")
+                .to_owned(),
         )),
     }
 }

@@ -412,8 +412,8 @@ impl Metrics {
 
     /// A request of an API, read in full at a time, has its answer.
     pub(crate) fn answered(&self, api: ApiKey, arrived: Instant) {
-        if let Some(at) = APIS.iter().position(|known| known.key == api) {
-            let (requests, duration) = &self.requests[at];
+        let mut known = APIS.iter().zip(&self.requests);
+        if let Some((_, (requests, duration))) = known.find(|(known, _)| known.key == api) {
             requests.increment(1);
             duration.record(arrived.elapsed());
         }

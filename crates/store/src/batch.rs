@@ -179,7 +179,7 @@ impl StoredBatch {
 
     /// The batch as a consumer must see it, in one piece: a copy.
     pub fn to_bytes(&self) -> Bytes {
-        let mut bytes = BytesMut::from(&self.bytes[..]);
+        let mut bytes = BytesMut::from(self.bytes.as_ref());
         self.patch(&mut bytes);
         bytes.freeze()
     }

@@ -10,6 +10,7 @@
 //! something of one's own.
 
 #![forbid(unsafe_code)]
+#![warn(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
 
 /// Compiles the README's example.
 #[cfg(doctest)]

@@ -5,7 +5,7 @@
 //! number of files grows with the data, not with time, and a record is rewritten a few times at
 //! most. Where the files have large row groups these are copied as they are, without being decoded.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fs;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -192,31 +192,27 @@ fn full(target: u64) -> u64 {
 
 /// Which of the files, oldest first, are to become one.
 fn choose(sizes: &[u64], target: u64) -> Vec<usize> {
-    let mut classes: Vec<Vec<usize>> = Vec::new();
+    let mut classes: BTreeMap<u32, Vec<(usize, u64)>> = BTreeMap::new();
     for (at, size) in sizes.iter().enumerate() {
         if *size >= full(target) {
             continue;
         }
-        let class = (size / CLASS_BYTES_MIN).max(1).ilog(FANOUT as u64) as usize;
-        if classes.len() <= class {
-            classes.resize(class + 1, vec![]);
-        }
-        classes[class].push(at);
+        let class = (size / CLASS_BYTES_MIN).max(1).ilog(FANOUT as u64);
+        classes.entry(class).or_default().push((at, *size));
     }
-    for class in classes {
+    for class in classes.into_values() {
         // Oldest first, as many as make a file of the target size.
-        let mut bytes = 0;
+        let (mut bytes, mut largest) = (0, 0u64);
         let mut group = Vec::new();
-        for at in class {
-            let size = sizes[at];
+        for (at, size) in class {
             if group.len() == SOURCES_MAX || (bytes + size > target && bytes >= full(target)) {
                 break;
             }
             bytes += size;
+            largest = largest.max(size);
             group.push(at);
         }
         // Large ones wait until they fill a file: they are then never rewritten again.
-        let largest = group.iter().map(|at| sizes[*at]).max().unwrap_or(0);
         let enough = match largest.saturating_mul(FANOUT as u64) >= full(target) {
             true => bytes >= full(target),
             false => group.len() >= FANOUT,

@@ -127,7 +127,7 @@ impl DeadLetters {
                 let headers = letter.all_headers(&self.source.name, self.source.id);
                 let headers = headers
                     .iter()
-                    .map(|(key, value)| (&key[..], value.as_deref()));
+                    .map(|(key, value)| (key.as_ref(), value.as_deref()));
                 builder
                     .append_with(
                         letter.timestamp,

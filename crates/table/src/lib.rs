@@ -27,6 +27,7 @@
 //! that makes sense, `kafka_dead_letters` and `kafka_raw_records` by `topic` and `reason`.
 
 #![forbid(unsafe_code)]
+#![warn(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
 
 mod adapter;
 mod catalog;

@@ -6,7 +6,7 @@
 //! together they become one of the next. A table of n files then has about
 //! `FANOUT * log(n)` manifests, and an entry is rewritten about `log(n)` times in its life.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 
 use iceberg::io::FileIO;
 use iceberg::spec::{
@@ -87,11 +87,10 @@ impl Builder<'_> {
     /// mostly added lately. False if not all of them were found.
     async fn remove(&self, paths: &HashSet<String>, next: &mut Next) -> Result<bool, TableError> {
         let mut missing = paths.len();
-        for at in (0..next.manifests.len()).rev() {
+        for (at, manifest) in next.manifests.clone().into_iter().enumerate().rev() {
             if missing == 0 {
                 break;
             }
-            let manifest = next.manifests[at].clone();
             if manifest.content != ManifestContentType::Data {
                 continue;
             }
@@ -115,7 +114,10 @@ impl Builder<'_> {
                     keep(&mut writer, entry)?;
                 }
             }
-            next.manifests[at] = writer.write_manifest_file().await?;
+            let rewritten = writer.write_manifest_file().await?;
+            if let Some(place) = next.manifests.get_mut(at) {
+                *place = rewritten;
+            }
             next.superseded.push(manifest.manifest_path);
         }
         Ok(missing == 0)
@@ -138,12 +140,11 @@ impl Builder<'_> {
             return Ok(());
         }
         let mut writer = self.writer(next)?;
-        for &at in &together {
-            for entry in self.entries(&next.manifests[at]).await? {
+        for manifest in together.iter().filter_map(|at| next.manifests.get(*at)) {
+            for entry in self.entries(manifest).await? {
                 keep(&mut writer, &entry)?;
             }
-            next.superseded
-                .push(next.manifests[at].manifest_path.clone());
+            next.superseded.push(manifest.manifest_path.clone());
         }
         let merged = writer.write_manifest_file().await?;
         let together: HashSet<usize> = together.into_iter().collect();
@@ -224,20 +225,16 @@ fn incomplete(entry: &ManifestEntryRef) -> TableError {
 
 /// Which manifests, given their file counts, are to become one. `None` stays as it is.
 fn plan(sizes: &[Option<u32>]) -> Vec<usize> {
-    let mut classes: Vec<Vec<usize>> = Vec::new();
+    let mut classes: BTreeMap<u32, Vec<usize>> = BTreeMap::new();
     for (at, size) in sizes.iter().enumerate() {
         let Some(size) = size.filter(|size| (1..FILES_MAX).contains(size)) else {
             continue;
         };
-        let class = size.ilog(FANOUT) as usize;
-        if classes.len() <= class {
-            classes.resize(class + 1, vec![]);
-        }
-        classes[class].push(at);
+        classes.entry(size.ilog(FANOUT)).or_default().push(at);
     }
     // The lowest full class only: the next one's turn comes with the next commit.
     classes
-        .into_iter()
+        .into_values()
         .find(|class| class.len() >= FANOUT as usize)
         .unwrap_or_default()
 }

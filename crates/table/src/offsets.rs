@@ -29,13 +29,14 @@ impl Offsets {
         let Ok(at) = usize::try_from(partition) else {
             return;
         };
-        if self.0.len() <= at {
-            if next == 0 {
-                return;
+        match self.0.get_mut(at) {
+            Some(place) => *place = next,
+            None if next == 0 => {}
+            None => {
+                self.0.resize(at, 0);
+                self.0.push(next);
             }
-            self.0.resize(at + 1, 0);
         }
-        self.0[at] = next;
     }
 
     /// The summary value. Compact, because every snapshot carries it and a topic may have
@@ -54,7 +55,7 @@ impl Offsets {
     }
 
     pub(crate) fn decode(text: &str) -> Option<Self> {
-        let offsets: Vec<i64> = serde_json::from_str(text).ok()?;
+        let mut offsets: Vec<i64> = serde_json::from_str(text).ok()?;
         if offsets.iter().any(|next| *next < 0) {
             return None;
         }
@@ -63,7 +64,8 @@ impl Offsets {
             .iter()
             .rposition(|next| *next != 0)
             .map_or(0, |at| at + 1);
-        Some(Self(offsets[..len].to_vec()))
+        offsets.truncate(len);
+        Some(Self(offsets))
     }
 }
 

@@ -138,22 +138,21 @@ fn grow_fields(
     ids: &mut i32,
     path: &mut Path,
 ) -> Result<Vec<NestedFieldRef>, TableError> {
-    let mut columns = existing.to_vec();
-    let by_name: HashMap<&str, usize> = existing
+    let (mut columns, mut new) = (existing.to_vec(), Vec::new());
+    let mut by_name: HashMap<&str, &mut NestedFieldRef> = existing
         .iter()
-        .enumerate()
-        .map(|(at, field)| (field.name.as_str(), at))
+        .zip(&mut columns)
+        .map(|(field, column)| (field.name.as_str(), column))
         .collect();
     for field in fields {
         path.within(field.name(), |path| {
-            match by_name.get(field.name().as_str()) {
-                Some(&at) => {
-                    let column = &existing[at];
+            match by_name.get_mut(field.name().as_str()) {
+                Some(column) => {
                     let grown = grow_type(Some(&column.field_type), field, ids, path)?;
                     if grown != *column.field_type {
                         let mut promoted = NestedField::clone(column);
                         promoted.field_type = Box::new(grown);
-                        columns[at] = Arc::new(promoted);
+                        **column = Arc::new(promoted);
                     }
                 }
                 None => {
@@ -161,12 +160,13 @@ fn grow_fields(
                     let id = *ids;
                     let grown = grow_type(None, field, ids, path)?;
                     let required = !field.is_nullable() && existing.is_empty();
-                    columns.push(NestedField::new(id, field.name(), grown, required).into());
+                    new.push(NestedField::new(id, field.name(), grown, required).into());
                 }
             }
             Ok(())
         })?;
     }
+    columns.extend(new);
     Ok(columns)
 }
 
@@ -224,7 +224,10 @@ fn grow_map(
     path: &mut Path,
 ) -> Result<Type, TableError> {
     let (key, value) = match entries.data_type() {
-        DataType::Struct(members) if members.len() == 2 => (&members[0], &members[1]),
+        DataType::Struct(members) => match members.as_ref() {
+            [key, value] => (key, value),
+            others => return path.refuse(format!("a map entry of {} members", others.len())),
+        },
         other => return path.refuse(format!("a map of {other}")),
     };
     let (mut key_column, mut value_column) = match existing {

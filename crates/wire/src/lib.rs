@@ -18,6 +18,7 @@
 //! knowledge of what a broker serves: that is the server's to say.
 
 #![forbid(unsafe_code)]
+#![warn(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
 
 mod api_key;
 #[macro_use]

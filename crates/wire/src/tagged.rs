@@ -29,9 +29,10 @@ impl TaggedFields {
     /// Sets a field, in the place of one with the same tag.
     pub fn insert(&mut self, tag: u32, value: Bytes) {
         let fields = self.0.get_or_insert_default();
-        match fields.binary_search_by_key(&tag, |(tag, _)| *tag) {
-            Ok(index) => fields[index].1 = value,
-            Err(index) => fields.insert(index, (tag, value)),
+        let at = fields.partition_point(|(before, _)| *before < tag);
+        match fields.get_mut(at) {
+            Some((same, old)) if *same == tag => *old = value,
+            _ => fields.insert(at, (tag, value)),
         }
     }
 

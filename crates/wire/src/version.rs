@@ -27,6 +27,10 @@ impl Versions {
     ///
     /// # Panics
     /// If the text is none of `N`, `N+`, `N-M` and `none`.
+    #[expect(
+        clippy::indexing_slicing,
+        reason = "a constant's evaluation, where `get` isn't const"
+    )]
     pub const fn parse(text: &str) -> Self {
         let text = text.as_bytes();
         if matches!(text, b"none") {
@@ -107,6 +111,10 @@ impl fmt::Display for Versions {
     }
 }
 
+#[expect(
+    clippy::indexing_slicing,
+    reason = "a constant's evaluation, where `get` isn't const"
+)]
 const fn number(text: &[u8], mut at: usize) -> (i16, usize) {
     let start = at;
     let mut value = 0i16;

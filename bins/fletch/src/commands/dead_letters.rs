@@ -164,7 +164,7 @@ async fn pages(
             .await
             .map_err(|error| error.to_string())?;
         left = left.saturating_sub(take(&page));
-        match page["next_offset"].as_u64() {
+        match page.get("next_offset").and_then(Value::as_u64) {
             Some(next) if next > from => from = next,
             _ => break,
         }

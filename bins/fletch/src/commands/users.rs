@@ -55,7 +55,8 @@ pub(super) async fn run(matches: &ArgMatches, config: &Config) -> Result<ExitCod
         _ => ask(&server, Ask::Get, "/users").await,
     };
     let answer = asked.map_err(|error| error.to_string())?;
-    for user in answer["users"].as_array().into_iter().flatten() {
+    let users = answer.get("users").and_then(|users| users.as_array());
+    for user in users.into_iter().flatten() {
         let mechanisms = user["mechanisms"].as_array().into_iter().flatten();
         let mechanisms: Vec<_> = mechanisms
             .filter_map(|mechanism| mechanism.as_str())

@@ -236,28 +236,20 @@ pub(super) fn strings(reader: &View<'_>, writer: Option<&View<'_>>, at: &str) ->
 
 pub(super) fn numbers(reader: &View<'_>, writer: Option<&View<'_>>, at: &str) -> Vec<Difference> {
     let mut found = Vec::new();
-    for (upper, inclusive, exclusive, codes) in [
+    for (upper, inclusive, exclusive, closed, open) in [
         (
             true,
             "maximum",
             "exclusiveMaximum",
-            [
-                "MAXIMUM_ADDED",
-                "MAXIMUM_DECREASED",
-                "EXCLUSIVE_MAXIMUM_ADDED",
-                "EXCLUSIVE_MAXIMUM_DECREASED",
-            ],
+            ["MAXIMUM_ADDED", "MAXIMUM_DECREASED"],
+            ["EXCLUSIVE_MAXIMUM_ADDED", "EXCLUSIVE_MAXIMUM_DECREASED"],
         ),
         (
             false,
             "minimum",
             "exclusiveMinimum",
-            [
-                "MINIMUM_ADDED",
-                "MINIMUM_INCREASED",
-                "EXCLUSIVE_MINIMUM_ADDED",
-                "EXCLUSIVE_MINIMUM_INCREASED",
-            ],
+            ["MINIMUM_ADDED", "MINIMUM_INCREASED"],
+            ["EXCLUSIVE_MINIMUM_ADDED", "EXCLUSIVE_MINIMUM_INCREASED"],
         ),
     ] {
         let tighter = if upper {
@@ -269,11 +261,7 @@ pub(super) fn numbers(reader: &View<'_>, writer: Option<&View<'_>>, at: &str) ->
             .map(|writer| bounds(writer, inclusive, exclusive))
             .unwrap_or_default();
         for bound in bounds(reader, inclusive, exclusive) {
-            let [added, tightened] = if bound.open {
-                [codes[2], codes[3]]
-            } else {
-                [codes[0], codes[1]]
-            };
+            let [added, tightened] = if bound.open { open } else { closed };
             let follows = written
                 .iter()
                 .any(|written| match order(&bound.at, &written.at) {

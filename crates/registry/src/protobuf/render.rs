@@ -147,7 +147,7 @@ impl Writer {
         fields: &[FieldDescriptor],
         at: usize,
     ) -> usize {
-        let Some(field) = fields.get(at) else {
+        let Some(fields @ [field, ..]) = fields.get(at..) else {
             return 1;
         };
         let oneof = field
@@ -159,7 +159,7 @@ impl Writer {
         };
         self.open(format_args!("oneof {}", oneof.name()));
         self.options(&oneof.options());
-        let members = fields[at..]
+        let members = fields
             .iter()
             .take_while(|field| field.containing_oneof().as_ref() == Some(&oneof));
         let mut count = 0;

@@ -41,10 +41,12 @@ impl Basic {
         if result == "accepted" {
             return Some(Principal::user(user));
         }
-        warn!(
-            user,
-            "an HTTP login is refused: the user name or the password is wrong"
-        );
+        self.authenticator.refusals.say(|| {
+            warn!(
+                user,
+                "an HTTP login is refused: the user name or the password is wrong"
+            );
+        });
         sleep(self.authenticator.failures.delay(from)).await;
         None
     }

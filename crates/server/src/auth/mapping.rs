@@ -127,9 +127,9 @@ fn read_rule(text: &str) -> Result<(Rule, &str), BadRules> {
     let rest = text.strip_prefix("RULE:").ok_or_else(incomplete)?;
     let (pattern, rest) = until_slash(rest).ok_or_else(incomplete)?;
     let (replacement, rest) = until_slash(rest).ok_or_else(incomplete)?;
-    let (case, rest) = match rest.chars().next() {
-        Some('L') => (Case::Lower, &rest[1..]),
-        Some('U') => (Case::Upper, &rest[1..]),
+    let (case, rest) = match (rest.strip_prefix('L'), rest.strip_prefix('U')) {
+        (Some(rest), _) => (Case::Lower, rest),
+        (_, Some(rest)) => (Case::Upper, rest),
         _ => (Case::Kept, rest),
     };
     // The whole subject has to fit, not a part of it.
@@ -149,13 +149,13 @@ fn read_rule(text: &str) -> Result<(Rule, &str), BadRules> {
 /// What is before the next `/` that isn't escaped, with `\/` as `/`, and what is behind it.
 fn until_slash(text: &str) -> Option<(String, &str)> {
     let mut taken = String::new();
-    let mut characters = text.char_indices();
-    while let Some((at, character)) = characters.next() {
+    let mut characters = text.chars();
+    while let Some(character) = characters.next() {
         match character {
-            '/' => return Some((taken, &text[at + 1..])),
+            '/' => return Some((taken, characters.as_str())),
             '\\' => match characters.next()? {
-                (_, '/') => taken.push('/'),
-                (_, escaped) => taken.extend(['\\', escaped]),
+                '/' => taken.push('/'),
+                escaped => taken.extend(['\\', escaped]),
             },
             other => taken.push(other),
         }

@@ -90,6 +90,10 @@ fn is_near_miss(name: &str, key: &str) -> bool {
 }
 
 /// The least insertions, deletions, replacements and swaps of neighbours between two names.
+#[expect(
+    clippy::indexing_slicing,
+    reason = "a table of its own making, with a row and a column more than the names have letters"
+)]
 fn edits(a: &[u8], b: &[u8]) -> usize {
     let mut rows = vec![vec![0; b.len() + 1]; a.len() + 1];
     for i in 0..=a.len() {

@@ -535,7 +535,7 @@ fn check_listeners(config: &Config) -> Result<(), String> {
     let listeners = kafka
         .listeners
         .as_ref()
-        .map_or(&[][..], |listeners| &listeners.0);
+        .map_or(&[] as &[_], |listeners| &listeners.0);
     for advertised in kafka.advertised_listeners.iter().flat_map(|all| &all.0) {
         let same_name = |listener: &&ListenerSetting| listener.name == advertised.name;
         if listeners.iter().filter(same_name).count() != 1 {

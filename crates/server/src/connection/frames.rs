@@ -162,7 +162,8 @@ impl Frames {
                 return Ok(());
             }
             let (now, rest) = bytes.split_at(bytes.len().min(LENGTH_BYTES - self.length_filled));
-            self.length[self.length_filled..][..now.len()].copy_from_slice(now);
+            let places = self.length.iter_mut().skip(self.length_filled);
+            places.zip(now).for_each(|(to, from)| *to = *from);
             self.length_filled += now.len();
             bytes = rest;
             if self.length_filled < LENGTH_BYTES {

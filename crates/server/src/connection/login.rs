@@ -230,7 +230,9 @@ impl Arriving<'_> {
             Err(failure) => {
                 metrics::counter!("kafka_logins", "mechanism" => mechanism, "result" => failure.reason())
                     .increment(1);
-                warn!(peer = %self.peer, listener = self.listener.name, mechanism, %failure, "login refused");
+                authenticator.refusals.say(|| {
+                    warn!(peer = %self.peer, listener = self.listener.name, mechanism, %failure, "login refused");
+                });
                 // Guessing takes its time.
                 sleep(authenticator.failures.delay(from)).await;
             }

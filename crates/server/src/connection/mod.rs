@@ -48,7 +48,9 @@ pub(crate) async fn serve(
     broker.metrics.connections.decrement(1.0);
     metrics::counter!("kafka_connections_closed", "reason" => closed.reason()).increment(1);
     if closed.is_remarkable() {
-        warn!(%peer, listener = listener.name, reason = %closed, "connection closed");
+        broker.closings.say(|| {
+            warn!(%peer, listener = listener.name, reason = %closed, "connection closed");
+        });
     } else {
         debug!(%peer, listener = listener.name, reason = %closed, "connection closed");
     }

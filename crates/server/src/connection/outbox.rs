@@ -59,12 +59,13 @@ impl Outbox {
             let mut slices = [IoSlice::new(&[]); SLICES_MAX];
             let mut filled = 0;
             for (frame, _) in &self.frames {
-                filled += frame.chunks_vectored(&mut slices[filled..]);
-                if filled == SLICES_MAX {
-                    break;
+                match slices.get_mut(filled..) {
+                    Some(free) if !free.is_empty() => filled += frame.chunks_vectored(free),
+                    _ => break,
                 }
             }
-            Pin::new(&mut *socket).poll_write_vectored(context, &slices[..filled])
+            let filled = slices.get(..filled).unwrap_or(&slices);
+            Pin::new(&mut *socket).poll_write_vectored(context, filled)
         })
         .await
     }

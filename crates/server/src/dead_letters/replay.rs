@@ -277,7 +277,7 @@ impl Replayer {
                 let headers = marked(letter, letters);
                 let headers = headers
                     .iter()
-                    .map(|(key, value)| (&key[..], value.as_deref()));
+                    .map(|(key, value)| (key.as_ref(), value.as_deref()));
                 let (key, value) = (letter.key.as_deref(), letter.value.as_deref());
                 let appended = builder.append_with(letter.timestamp, key, value, headers);
                 appended.map_err(|error| log(&error))?;

@@ -38,8 +38,11 @@ pub(crate) fn encode(next: u64, state: &State) -> Vec<u8> {
     out.put_u32(0);
     out.put_u64(next);
     out.put(&body);
-    let crc = crc32c(&out[CRC_COVERS_FROM..]);
-    out[CRC_COVERS_FROM - 4..CRC_COVERS_FROM].copy_from_slice(&crc.to_le_bytes());
+    if let Some((head, covered)) = out.split_first_chunk_mut::<CRC_COVERS_FROM>()
+        && let Some(crc) = head.last_chunk_mut()
+    {
+        *crc = crc32c(covered).to_le_bytes();
+    }
     out
 }
 

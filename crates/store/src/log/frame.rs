@@ -48,8 +48,7 @@ impl FrameHeader {
         let mut header = [0; FRAME_HEADER_BYTES];
         header.copy_from_slice(&fields);
         let crc = header_crc(&header, salt);
-        header[..4].copy_from_slice(&crc.to_le_bytes());
-        header
+        begin_with(header, crc)
     }
 
     /// `None` when the checksum does not fit: this is not the start of a frame.
@@ -107,9 +106,15 @@ impl FrameHeader {
 }
 
 fn header_crc(header: &[u8; FRAME_HEADER_BYTES], salt: u32) -> u32 {
-    let mut salted = *header;
-    salted[..4].copy_from_slice(&salt.to_le_bytes());
-    crc32c(&salted)
+    crc32c(&begin_with(*header, salt))
+}
+
+/// The header with another word in the place of its checksum.
+fn begin_with(mut header: [u8; FRAME_HEADER_BYTES], word: u32) -> [u8; FRAME_HEADER_BYTES] {
+    if let Some(first) = header.first_chunk_mut() {
+        *first = word.to_le_bytes();
+    }
+    header
 }
 
 /// The size on disk of a frame with a payload of `payload_bytes`.
@@ -157,6 +162,10 @@ impl FlushBuffer {
 
     /// Lays out the next frame. The writer sees to it that flush and segment stay within the 32
     /// bits of a position.
+    #[expect(
+        clippy::indexing_slicing,
+        reason = "its own layout: writing something else would be worse than stopping"
+    )]
     pub(crate) fn push(&mut self, entry: &Entry, time_ms: i64, flush_start: u32, salt: u32) {
         let own_start = self.own.len();
         let header_at = own_start + self.padding_due;
@@ -193,6 +202,10 @@ impl FlushBuffer {
     }
 
     /// The flush as slices to write, given the same entries in the same order.
+    #[expect(
+        clippy::indexing_slicing,
+        reason = "its own layout: writing something else would be worse than stopping"
+    )]
     pub(crate) fn slices<'a>(
         &'a self,
         entries: impl Iterator<Item = &'a Entry>,

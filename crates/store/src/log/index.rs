@@ -236,6 +236,10 @@ impl FrozenIndex {
 }
 
 /// Ends a piece of `bytes` bytes with the checksum of what it has.
+#[expect(
+    clippy::indexing_slicing,
+    reason = "its own layout: writing something else would be worse than stopping"
+)]
 fn close(out: &mut Vec<u8>, bytes: usize) {
     let start = out.len() + 4 - bytes;
     let crc = crc32c(&out[start..]);

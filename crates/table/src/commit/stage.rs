@@ -203,9 +203,10 @@ impl Stage {
         }
 
         let mut properties = totals(base, added, &next.removed);
-        properties.insert(OFFSETS.to_owned(), position.offsets.encode());
+        let offsets = position.offsets.encode();
+        let offsets_bytes = offsets.len();
+        properties.insert(OFFSETS.to_owned(), offsets);
         properties.insert(DEAD_LETTERS.to_owned(), position.dead_letters.to_string());
-        let offsets_bytes = properties[OFFSETS].len();
         let snapshot = Snapshot::builder()
             .with_snapshot_id(snapshot_id)
             .with_parent_snapshot_id(base.current_snapshot_id())

@@ -45,7 +45,7 @@ impl<'a> Rows<'a> {
             Body::Payload(bytes) => Some(bytes),
             Body::Arena(range) => {
                 self.transcoded.push((self.rows.len(), range));
-                Some(&[][..])
+                Some(&[] as &[u8])
             }
         };
         self.rows.push(Row { writer, body });

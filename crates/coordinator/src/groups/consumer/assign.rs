@@ -57,6 +57,10 @@ pub(crate) struct Reader {
     pub(crate) before: Partitions,
 }
 
+#[expect(
+    clippy::indexing_slicing,
+    reason = "the numbers of readers, which all these lists have as many entries as"
+)]
 fn range(readers: &[Reader], partitions: &BTreeMap<Uuid, i32>) -> Vec<Partitions> {
     let mut assigned = vec![Partitions::new(); readers.len()];
     for (topic, &count) in partitions {
@@ -78,6 +82,10 @@ fn range(readers: &[Reader], partitions: &BTreeMap<Uuid, i32>) -> Vec<Partitions
     assigned
 }
 
+#[expect(
+    clippy::indexing_slicing,
+    reason = "the numbers of readers, which all these lists have as many entries as"
+)]
 fn uniform(readers: &[Reader], partitions: &BTreeMap<Uuid, i32>) -> Vec<Partitions> {
     let mut loads = vec![0usize; readers.len()];
     // Whoever had a partition before and still reads its topic keeps it at first.

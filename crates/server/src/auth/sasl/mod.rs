@@ -7,6 +7,7 @@ pub(crate) mod scram;
 
 use std::fmt;
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use self::oauthbearer::{Bearer, BearerExchange};
@@ -17,6 +18,7 @@ use super::passwords::{Passwords, Verdict};
 use super::users::Users;
 use super::verifier::ScramHash;
 use crate::config::SaslConfig;
+use crate::lines::Lines;
 
 /// A mechanism.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -151,6 +153,8 @@ pub(crate) struct Authenticator {
     session: Option<Duration>,
     /// How long a failure is held back.
     pub(crate) failures: Failures,
+    /// The log's lines about failures.
+    pub(crate) refusals: Arc<Lines>,
     passwords: Passwords,
 }
 
@@ -189,6 +193,7 @@ impl Authenticator {
                 ms => Some(Duration::from_millis(ms)),
             },
             failures: Failures::new(Duration::from_millis(config.failure_delay_ms)),
+            refusals: Lines::new("logins were refused"),
             passwords: Passwords::new()?,
         })
     }

@@ -33,7 +33,7 @@ impl Keys {
 
     fn place(&self, partition: u32, key: &[u8]) -> (u32, [u64; 2]) {
         let hash = |hasher: &RandomState| hasher.hash_one(key);
-        (partition, [hash(&self.hashers[0]), hash(&self.hashers[1])])
+        (partition, self.hashers.each_ref().map(hash))
     }
 
     /// A record with this key is at this offset, behind those before.

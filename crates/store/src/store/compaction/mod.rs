@@ -71,7 +71,7 @@ impl Store {
             let Some(key) = partition_of(&name) else {
                 continue;
             };
-            match <[u8; 8]>::try_from(&value[..]) {
+            match <[u8; 8]>::try_from(value.as_ref()) {
                 Ok(offset) if self.shared().watermarks(key).is_some() => {
                     done_before.insert(key, i64::from_le_bytes(offset));
                 }
