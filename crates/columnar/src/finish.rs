@@ -175,6 +175,10 @@ impl Columns {
     }
 
     /// The strip's row that owns row `row` (after selection) of `space`. Slow: for refusals.
+    #[expect(
+        clippy::expect_used,
+        reason = "the row is one of the selection's; another would blame a row that is good"
+    )]
     fn root_of(&self, selections: &[Selection], space: SpaceId, row: usize) -> usize {
         let Some(list) = self.spaces[space].list else {
             let mut rows = selections[space].rows();

@@ -28,6 +28,7 @@
 //! ```
 
 #![deny(unsafe_code)]
+#![warn(clippy::unwrap_used, clippy::expect_used)]
 
 mod arrays;
 pub mod avro;
