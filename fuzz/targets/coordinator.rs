@@ -1,14 +1,16 @@
 //! Facts of groups and transactions, damaged at will: each is applied or refused; what was applied is
-//! all there is, comes to the same when applied anew, and goes on. The input is facts: a key to the end
+//! all there is, comes to the same when applied anew, and goes on, also when the groups are moved from one
+//! protocol to the other. The input is facts: a key to the end
 //! of its line, and a value to the next 0xff 0xff.
 
 #![no_main]
 
 use fletch_coordinator::{
-    Fact, GroupConfig, Groups, Output, TransactionConfig, TransactionOutput, Transactions,
+    Caller, Fact, GroupConfig, Groups, Output, Ticket, TransactionConfig, TransactionOutput, Transactions,
 };
+use fletch_wire::Uuid;
 use fletch_wire::messages::{
-    DescribeGroupsRequest, DescribeTransactionsRequest, ListGroupsRequest, ListTransactionsRequest,
+    ConsumerGroupHeartbeatRequest, DescribeGroupsRequest, DescribeTransactionsRequest, ListGroupsRequest, ListTransactionsRequest,
 };
 use libfuzzer_sys::fuzz_target;
 
@@ -52,6 +54,32 @@ fn pairs(facts: &[Fact]) -> Vec<(&str, &[u8])> {
     facts.iter().map(|fact| (&*fact.key, fact.value.as_deref().expect("a value"))).collect()
 }
 
+/// Moves every group to the new protocol and back, if it can be: a member joins, and leaves.
+fn move_to_and_fro(mut all: Groups) {
+    all.put_topic("t", Uuid::from_u128(1), 3);
+    all.start(0);
+    let mut out = Output::default();
+    for group in all.list_groups(&ListGroupsRequest::default()).groups {
+        for member_epoch in [0, -1] {
+            let random = Uuid::from_u128(2);
+            let (client_id, client_host) = ("", "");
+            let caller = Caller { ticket: Ticket(1), version: 1, client_id, client_host, random };
+            let request = ConsumerGroupHeartbeatRequest {
+                group_id: group.group_id.clone(),
+                member_id: "moves".into(),
+                member_epoch,
+                rebalance_timeout_ms: 1000,
+                subscribed_topic_names: Some(vec!["t".into()]),
+                topic_partitions: Some(Vec::new()),
+                ..Default::default()
+            };
+            all.consumer_group_heartbeat(1, &caller, &request, &mut out);
+        }
+    }
+    let said = all.facts();
+    assert_eq!(groups(&pairs(&said)).facts(), said);
+}
+
 fuzz_target!(|input: &[u8]| {
     let facts = parts(input);
 
@@ -67,6 +95,8 @@ fuzz_target!(|input: &[u8]| {
         all.tick(due_ms, &mut Output::default());
         assert!(all.next_deadline_ms().is_none_or(|next_ms| next_ms > due_ms));
     }
+
+    move_to_and_fro(groups(&facts));
 
     let mut all = transactions(&facts);
     let said = all.facts();

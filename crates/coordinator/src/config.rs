@@ -1,5 +1,44 @@
 //! The limits and delays of groups and transactions.
 
+/// Whether a group may be moved from one protocol to the other while it has members. (One without
+/// members always may.)
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum MigrationPolicy {
+    /// It may not.
+    Disabled,
+    /// From the classic protocol to the new one.
+    Upgrade,
+    /// From the new protocol to the classic one.
+    Downgrade,
+    /// Both ways.
+    #[default]
+    Bidirectional,
+}
+
+impl MigrationPolicy {
+    /// Kafka's names of them.
+    pub const NAMES: &[&str] = &["disabled", "upgrade", "downgrade", "bidirectional"];
+
+    /// The policy of a name.
+    pub fn parse(name: &str) -> Option<Self> {
+        match name {
+            "disabled" => Some(Self::Disabled),
+            "upgrade" => Some(Self::Upgrade),
+            "downgrade" => Some(Self::Downgrade),
+            "bidirectional" => Some(Self::Bidirectional),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn upgrades(self) -> bool {
+        matches!(self, Self::Upgrade | Self::Bidirectional)
+    }
+
+    pub(crate) fn downgrades(self) -> bool {
+        matches!(self, Self::Downgrade | Self::Bidirectional)
+    }
+}
+
 /// What groups may be and how long they may take. The names are ours, the defaults Kafka's where
 /// it has one.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,7 +61,10 @@ pub struct GroupConfig {
     /// How often such a member is to send heartbeats, in milliseconds
     /// (`group.consumer.heartbeat.interval.ms`).
     pub consumer_heartbeat_interval_ms: i32,
-    /// The most bytes that such a member may say of itself: names of topics and the like. A member
+    /// Whether groups are moved between the protocols while they have members
+    /// (`group.consumer.migration.policy`).
+    pub migration_policy: MigrationPolicy,
+    /// The most bytes that a member of such a group may say of itself: names of topics and the like. A member
     /// is one fact, and must fit where facts are kept.
     pub consumer_member_bytes_max: usize,
     /// The most groups.
@@ -57,6 +99,7 @@ impl Default for GroupConfig {
             new_member_timeout_ms: 300_000,
             consumer_session_timeout_ms: 45_000,
             consumer_heartbeat_interval_ms: 5_000,
+            migration_policy: MigrationPolicy::default(),
             consumer_member_bytes_max: 1 << 20,
             groups_max: 100_000,
             groups_bytes_max: 256 << 20,

@@ -170,10 +170,7 @@ pub(crate) trait Value: Sized {
 
     /// Reads what an earlier release has written.
     fn read_earlier(format: u8, _: &mut Reader) -> Result<Self, DecodeError> {
-        Err(DecodeError::Unknown {
-            what: "format",
-            value: format.into(),
-        })
+        Err(unknown_format(format))
     }
 
     fn encode(&self) -> Bytes {
@@ -194,6 +191,13 @@ pub(crate) trait Value: Sized {
             key: key.to_owned(),
             source,
         })
+    }
+}
+
+fn unknown_format(format: u8) -> DecodeError {
+    DecodeError::Unknown {
+        what: "format",
+        value: format.into(),
     }
 }
 
@@ -266,11 +270,9 @@ impl MemberFact {
             .put_text(&self.client_id)
             .put_text(&self.client_host)
             .put_i32(self.session_timeout_ms)
-            .put_i32(self.rebalance_timeout_ms)
-            .put_list(self.protocols.iter(), |writer, (name, metadata)| {
-                writer.put_text(name).put_bytes(metadata);
-            })
-            .put_bytes(&self.assignment);
+            .put_i32(self.rebalance_timeout_ms);
+        put_protocols(writer, &self.protocols);
+        writer.put_bytes(&self.assignment);
     }
 
     fn read(reader: &mut Reader) -> Result<Self, DecodeError> {
@@ -281,9 +283,7 @@ impl MemberFact {
             client_host: reader.text("client host")?,
             session_timeout_ms: reader.i32("session timeout")?,
             rebalance_timeout_ms: reader.i32("rebalance timeout")?,
-            protocols: reader.list("protocols", |reader| {
-                Ok((reader.text("protocol")?, reader.bytes("metadata")?))
-            })?,
+            protocols: read_protocols(reader)?,
             assignment: reader.bytes("assignment")?,
         })
     }
@@ -317,6 +317,14 @@ impl EpochsFact {
 /// Partitions, by the topic's id.
 pub(crate) type Partitions = BTreeMap<Uuid, BTreeSet<i32>>;
 
+/// What is kept besides of a member of a consumer group that speaks the classic protocol.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct ClassicPart {
+    pub(crate) session_timeout_ms: i32,
+    /// What it can use, the protocol it likes best first: never none.
+    pub(crate) protocols: Vec<(Arc<str>, Bytes)>,
+}
+
 /// A member of a consumer group, as it is kept.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct ConsumerMemberFact {
@@ -338,6 +346,8 @@ pub(crate) struct ConsumerMemberFact {
     pub(crate) revoking: Partitions,
     /// What it is to own.
     pub(crate) target: Partitions,
+    /// There if it speaks the classic protocol.
+    pub(crate) classic: Option<ClassicPart>,
 }
 
 impl ConsumerMemberFact {
@@ -358,8 +368,74 @@ impl ConsumerMemberFact {
             assigned: Partitions::new(),
             revoking: Partitions::new(),
             target: Partitions::new(),
+            classic: None,
         }
     }
+
+    /// What format 1 has, and all others begin with.
+    fn read_first(reader: &mut Reader) -> Result<Self, DecodeError> {
+        let fact = Self {
+            id: reader.text("member id")?,
+            instance_id: reader.optional("instance id", Reader::text)?,
+            rack_id: reader.optional("rack", Reader::text)?,
+            client_id: reader.text("client id")?,
+            client_host: reader.text("client host")?,
+            rebalance_timeout_ms: reader.i32("rebalance timeout")?,
+            topics: reader
+                .list("topics", |reader| reader.text("topic"))?
+                .into_iter()
+                .collect(),
+            regex: reader.optional("regular expression", Reader::text)?,
+            assignor: reader.optional("assignor", Reader::text)?,
+            epoch: reader.i32("epoch")?,
+            previous_epoch: reader.i32("previous epoch")?,
+            assigned: read_partitions(reader, "partitions it owns")?,
+            revoking: read_partitions(reader, "partitions it gives up")?,
+            target: read_partitions(reader, "partitions it is to own")?,
+            classic: None,
+        };
+        match fact.rebalance_timeout_ms {
+            1.. => Ok(fact),
+            _ => Err(DecodeError::Contradiction {
+                what: "a member's time is up before it begins",
+            }),
+        }
+    }
+}
+
+impl ClassicPart {
+    fn write(&self, writer: &mut Writer) {
+        writer.put_i32(self.session_timeout_ms);
+        put_protocols(writer, &self.protocols);
+    }
+
+    fn read(reader: &mut Reader) -> Result<Self, DecodeError> {
+        let part = Self {
+            session_timeout_ms: reader.i32("session timeout")?,
+            protocols: read_protocols(reader)?,
+        };
+        if part.session_timeout_ms < 1 {
+            let what = "a member's time is up before it begins";
+            return Err(DecodeError::Contradiction { what });
+        }
+        if part.protocols.is_empty() {
+            let what = "a member of the classic protocol can use none";
+            return Err(DecodeError::Contradiction { what });
+        }
+        Ok(part)
+    }
+}
+
+fn put_protocols(writer: &mut Writer, protocols: &[(Arc<str>, Bytes)]) {
+    writer.put_list(protocols.iter(), |writer, (name, metadata)| {
+        writer.put_text(name).put_bytes(metadata);
+    });
+}
+
+fn read_protocols(reader: &mut Reader) -> Result<Vec<(Arc<str>, Bytes)>, DecodeError> {
+    reader.list("protocols", |reader| {
+        Ok((reader.text("protocol")?, reader.bytes("metadata")?))
+    })
 }
 
 fn put_partitions(writer: &mut Writer, partitions: &Partitions) {
@@ -381,6 +457,8 @@ fn read_partitions(reader: &mut Reader, what: &'static str) -> Result<Partitions
 }
 
 impl Value for ConsumerMemberFact {
+    const FORMAT: u8 = 2;
+
     fn write(&self, writer: &mut Writer) {
         let text = |writer: &mut Writer, text: &Arc<str>| _ = writer.put_text(text);
         writer
@@ -398,33 +476,19 @@ impl Value for ConsumerMemberFact {
         put_partitions(writer, &self.assigned);
         put_partitions(writer, &self.revoking);
         put_partitions(writer, &self.target);
+        writer.put_optional(self.classic.as_ref(), |writer, part| part.write(writer));
     }
 
     fn read(reader: &mut Reader) -> Result<Self, DecodeError> {
-        let fact = Self {
-            id: reader.text("member id")?,
-            instance_id: reader.optional("instance id", Reader::text)?,
-            rack_id: reader.optional("rack", Reader::text)?,
-            client_id: reader.text("client id")?,
-            client_host: reader.text("client host")?,
-            rebalance_timeout_ms: reader.i32("rebalance timeout")?,
-            topics: reader
-                .list("topics", |reader| reader.text("topic"))?
-                .into_iter()
-                .collect(),
-            regex: reader.optional("regular expression", Reader::text)?,
-            assignor: reader.optional("assignor", Reader::text)?,
-            epoch: reader.i32("epoch")?,
-            previous_epoch: reader.i32("previous epoch")?,
-            assigned: read_partitions(reader, "partitions it owns")?,
-            revoking: read_partitions(reader, "partitions it gives up")?,
-            target: read_partitions(reader, "partitions it is to own")?,
-        };
-        match fact.rebalance_timeout_ms {
-            1.. => Ok(fact),
-            _ => Err(DecodeError::Contradiction {
-                what: "a member's time is up before it begins",
-            }),
+        let fact = Self::read_first(reader)?;
+        let classic = reader.optional("classic protocol", |reader, _| ClassicPart::read(reader))?;
+        Ok(Self { classic, ..fact })
+    }
+
+    fn read_earlier(format: u8, reader: &mut Reader) -> Result<Self, DecodeError> {
+        match format {
+            1 => Self::read_first(reader),
+            _ => Err(unknown_format(format)),
         }
     }
 }
@@ -521,9 +585,15 @@ mod tests {
         let texts = [(); 4].map(|()| proptest::option::of(text()));
         let topics = proptest::collection::btree_set(text(), 0..3);
         let owned = [(); 3].map(|()| partitions());
-        (text(), texts, topics, any::<(i32, i32)>(), 1.., owned).prop_map(
-            |(id, [instance_id, rack_id, regex, assignor], topics, epochs, timeout, owned)| {
-                let [assigned, revoking, target] = owned;
+        let protocols = proptest::collection::vec((text(), bytes()), 1..3);
+        let classic = (1.., protocols).prop_map(|(session_timeout_ms, protocols)| ClassicPart {
+            session_timeout_ms,
+            protocols,
+        });
+        let kept = (owned, proptest::option::of(classic));
+        (text(), texts, topics, any::<(i32, i32)>(), 1.., kept).prop_map(
+            |(id, [instance_id, rack_id, regex, assignor], topics, epochs, timeout, kept)| {
+                let ([assigned, revoking, target], classic) = kept;
                 ConsumerMemberFact {
                     instance_id,
                     rack_id,
@@ -536,6 +606,7 @@ mod tests {
                     assigned,
                     revoking,
                     target,
+                    classic,
                     ..ConsumerMemberFact::new(id)
                 }
             },
@@ -596,6 +667,34 @@ mod tests {
                 prop_assert_eq!(group.encode(), value);
             }
         }
+    }
+
+    #[test]
+    fn a_member_of_the_first_format_speaks_the_new_protocol() {
+        let fact = ConsumerMemberFact::new("a".into());
+        let mut bytes = fact.encode().to_vec();
+        assert_eq!(bytes.pop(), Some(0), "no classic part");
+        bytes[0] = 1;
+        assert_eq!(ConsumerMemberFact::decode("", &bytes), Ok(fact));
+    }
+
+    #[test]
+    fn a_classic_part_that_cannot_be_is_refused() {
+        let part = |session_timeout_ms, protocols| {
+            let classic = Some(ClassicPart {
+                session_timeout_ms,
+                protocols,
+            });
+            let fact = ConsumerMemberFact {
+                classic,
+                ..ConsumerMemberFact::new("a".into())
+            };
+            ConsumerMemberFact::decode("", &fact.encode())
+        };
+        let range = vec![("range".into(), Bytes::new())];
+        assert!(part(1, range.clone()).is_ok());
+        assert!(part(0, range).is_err());
+        assert!(part(1, Vec::new()).is_err());
     }
 
     #[test]

@@ -32,7 +32,7 @@ mod output;
 mod timers;
 mod transactions;
 
-pub use config::{GroupConfig, TransactionConfig};
+pub use config::{GroupConfig, MigrationPolicy, TransactionConfig};
 pub use error::{DecodeError, Error};
 pub use fact::Fact;
 pub use groups::{Groups, Known};

@@ -8,8 +8,9 @@ use std::sync::Arc;
 pub(crate) enum Timer {
     /// The session of a member, or the time that a member-to-be has to join with its new id.
     Member { group: Arc<str>, member: Arc<str> },
-    /// The time that a member of a consumer group has to give partitions up.
-    Revocation { group: Arc<str>, member: Arc<str> },
+    /// The time that a member of a consumer group has for its next step: to give partitions up; or, of
+    /// the classic protocol, to join again or to ask for its assignment.
+    Step { group: Arc<str>, member: Arc<str> },
     /// The time that the members of a group have to join.
     Join { group: Arc<str> },
     /// The time that the members of a generation have to ask for their assignments.
@@ -22,6 +23,13 @@ pub(crate) struct Alarm {
     due_ms: Option<i64>,
     /// Where it is in the queue: never later than it is due, often earlier.
     queued_ms: Option<i64>,
+}
+
+impl Alarm {
+    /// Whether it will be due.
+    pub(crate) fn is_set(&self) -> bool {
+        self.due_ms.is_some()
+    }
 }
 
 /// The queue of all alarms. An alarm is in it once at most.

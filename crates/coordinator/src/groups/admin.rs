@@ -127,6 +127,7 @@ impl Groups {
         let mut env = Env {
             config: &self.config,
             timers: &mut self.timers,
+            directory: &self.directory,
             out,
             now_ms,
         };

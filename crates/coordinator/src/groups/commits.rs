@@ -200,6 +200,7 @@ impl Groups {
         let mut env = super::Env {
             config: &self.config,
             timers: &mut self.timers,
+            directory: &self.directory,
             out,
             now_ms,
         };

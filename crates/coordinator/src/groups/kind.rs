@@ -36,11 +36,11 @@ impl Kind {
         }
     }
 
-    /// The bytes that are kept for a member's protocols, if it is a classic one.
+    /// The bytes that are kept for a member's protocols, if it speaks the classic one.
     pub(crate) fn bytes_of_classic(&self, member: &str) -> usize {
         match self {
             Self::Classic(group) => group.protocols_bytes(member),
-            Self::Consumer(_) => 0,
+            Self::Consumer(group) => group.protocols_bytes_of(member),
         }
     }
 
@@ -141,10 +141,10 @@ impl Kind {
         }
     }
 
-    pub(crate) fn start(&mut self, env: &mut Env, directory: &Directory) {
+    pub(crate) fn start(&mut self, env: &mut Env) {
         match self {
             Self::Classic(group) => group.start(env),
-            Self::Consumer(group) => group.start(env, directory),
+            Self::Consumer(group) => group.start(env),
         }
     }
 
@@ -174,14 +174,6 @@ impl Kind {
             }
             Self::Classic(_) => {}
             Self::Consumer(group) => group.forget(facts),
-        }
-    }
-
-    /// The group, if its members assign.
-    pub(crate) fn as_classic(&mut self) -> Option<&mut ClassicGroup> {
-        match self {
-            Self::Classic(group) => Some(group),
-            Self::Consumer(_) => None,
         }
     }
 

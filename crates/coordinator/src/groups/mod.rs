@@ -5,9 +5,11 @@ mod classic;
 mod commits;
 mod consumer;
 mod directory;
+mod embedded;
 mod kind;
+mod migration;
 mod offsets;
-mod subscription;
+mod protocols;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -36,6 +38,7 @@ use crate::timers::{Timer, Timers};
 pub(crate) struct Env<'a> {
     pub(crate) config: &'a GroupConfig,
     pub(crate) timers: &'a mut Timers,
+    pub(crate) directory: &'a Directory,
     pub(crate) out: &'a mut Output,
     pub(crate) now_ms: i64,
 }
@@ -243,11 +246,12 @@ impl Groups {
         let mut env = Env {
             config: &self.config,
             timers: &mut self.timers,
+            directory: &self.directory,
             out: &mut out,
             now_ms,
         };
         for group in self.groups.values_mut() {
-            group.kind.start(&mut env, &self.directory);
+            group.kind.start(&mut env);
         }
         self.expiry_ms = Some(now_ms.saturating_add(self.config.offsets_retention_check_ms));
     }
@@ -262,7 +266,7 @@ impl Groups {
     pub fn tick(&mut self, now_ms: i64, out: &mut Output) {
         while let Some(timer) = self.timers.pop(now_ms) {
             let (Timer::Member { group: id, .. }
-            | Timer::Revocation { group: id, .. }
+            | Timer::Step { group: id, .. }
             | Timer::Join { group: id }
             | Timer::Sync { group: id }) = &timer;
             self.with(now_ms, out, id, |group, env| {
@@ -278,10 +282,10 @@ impl Groups {
                     }
                     (
                         Kind::Consumer(group),
-                        Timer::Member { member, .. } | Timer::Revocation { member, .. },
+                        Timer::Member { member, .. } | Timer::Step { member, .. },
                     ) => group.member_alarm_came_up(env, member, &timer),
                     // Alarms are taken back when a group changes its kind.
-                    (Kind::Classic(_), Timer::Revocation { .. })
+                    (Kind::Classic(_), Timer::Step { .. })
                     | (Kind::Consumer(_), Timer::Join { .. } | Timer::Sync { .. }) => {}
                 }
             });
@@ -342,14 +346,12 @@ impl Groups {
                 consumer.forget(&mut env.out.facts);
                 group.kind = Kind::classic(id.into(), now_ms);
             }
-            let classic = group.kind.as_classic()?;
-            classic.join(env, caller, request);
-            Some(())
+            match &mut group.kind {
+                Kind::Classic(group) => group.join(env, caller, request),
+                Kind::Consumer(group) => group.join_classic(env, caller, request),
+            }
         });
-        // Who wants to assign has no place among those for whom the coordinator does.
-        joined
-            .flatten()
-            .ok_or(ErrorCode::INCONSISTENT_GROUP_PROTOCOL)
+        joined.ok_or(ErrorCode::UNKNOWN_MEMBER_ID)
     }
 
     /// SyncGroup. The answer is, or will be, in an output, by the caller's ticket.
@@ -370,12 +372,11 @@ impl Groups {
         if !self.has_room_for(assignments.map(|one| one.assignment.len()).sum()) {
             return out.synced(call, sync::refusal(ErrorCode::GROUP_MAX_SIZE_REACHED));
         }
-        let synced = self.with(now_ms, out, id, |group, env| {
-            let classic = group.kind.as_classic()?;
-            classic.sync(env, call, request);
-            Some(())
+        let synced = self.with(now_ms, out, id, |group, env| match &mut group.kind {
+            Kind::Classic(group) => group.sync(env, call, request),
+            Kind::Consumer(group) => group.sync_classic(env, call, request),
         });
-        if synced.flatten().is_none() {
+        if synced.is_none() {
             out.synced(call, sync::refusal(error));
         }
     }
@@ -390,12 +391,10 @@ impl Groups {
         let id = &*request.group_id;
         let error_code = match id.is_empty() {
             true => Some(ErrorCode::INVALID_GROUP_ID),
-            false => self
-                .with(now_ms, out, id, |group, env| {
-                    let classic = group.kind.as_classic()?;
-                    Some(classic.heartbeat(env, request))
-                })
-                .flatten(),
+            false => self.with(now_ms, out, id, |group, env| match &mut group.kind {
+                Kind::Classic(group) => group.heartbeat(env, request),
+                Kind::Consumer(group) => group.heartbeat_classic(env, request),
+            }),
         };
         HeartbeatResponse {
             error_code: error_code.unwrap_or(ErrorCode::UNKNOWN_MEMBER_ID),
@@ -419,11 +418,11 @@ impl Groups {
             };
         }
         let mut leave = |who: &MemberIdentity| {
-            let left = self.with(now_ms, out, id, |group, env| {
-                let classic = group.kind.as_classic()?;
-                Some(classic.leave(env, who))
+            let left = self.with(now_ms, out, id, |group, env| match &mut group.kind {
+                Kind::Classic(group) => group.leave(env, who),
+                Kind::Consumer(group) => group.leave_classic(env, who),
             });
-            left.flatten().unwrap_or(ErrorCode::UNKNOWN_MEMBER_ID)
+            left.unwrap_or(ErrorCode::UNKNOWN_MEMBER_ID)
         };
         if version < 3 {
             let error_code = leave(&MemberIdentity {
@@ -493,18 +492,18 @@ impl Groups {
         let mut env = Env {
             config: &self.config,
             timers: &mut self.timers,
+            directory: &self.directory,
             out,
             now_ms,
         };
-        if let Kind::Classic(classic) = &mut group.kind {
-            if request.member_epoch != heartbeat::JOIN || !classic.is_vacant() {
-                return Err(not_found);
-            }
-            classic.stop(&mut env);
-            group.kind = Kind::consumer(id.clone());
+        if request.member_epoch == heartbeat::JOIN {
+            let instance_id = request.instance_id.as_deref();
+            group.kind.upgrade(&mut env, instance_id)?;
         }
         let consumer = group.kind.as_consumer().ok_or(not_found)?;
-        consumer.heartbeat(&mut env, caller, request, &self.directory)
+        let answer = consumer.heartbeat(&mut env, caller, request);
+        group.kind.downgrade_if_due(&mut env);
+        answer
     }
 
     /// Says that there is a topic, or that it has another number of partitions. Groups whose
@@ -541,10 +540,12 @@ impl Groups {
         let mut env = Env {
             config: &self.config,
             timers: &mut self.timers,
+            directory: &self.directory,
             out,
             now_ms,
         };
         let result = happen(group, &mut env);
+        group.kind.downgrade_if_due(&mut env);
         self.settle(id);
         Some(result)
     }

@@ -2,6 +2,9 @@
 
 #![allow(dead_code, unreachable_pub)] // Each test uses a part.
 
+pub mod assigned;
+pub mod embedded;
+
 use std::collections::BTreeMap;
 
 use bytes::Bytes;

@@ -8,7 +8,7 @@ use fletch_wire::messages::join_group::JoinGroupResponseMember;
 use fletch_wire::{ErrorCode, Str};
 
 use super::join::answer_waiting;
-use super::{ClassicGroup, InitialWait, State, sync};
+use super::{ClassicGroup, InitialWait, State, join, sync};
 use crate::groups::Env;
 use crate::timers::{Alarm, Timer};
 
@@ -175,12 +175,10 @@ impl ClassicGroup {
 
     /// The protocol that all can use and most like best; of several, the one the leader likes best.
     pub(super) fn choose_protocol(&self) -> Option<Arc<str>> {
-        let count = self.members.len();
-        let is_common = |name: &Arc<str>| self.supporters.get(name) == Some(&count);
         let mut votes: BTreeMap<&Arc<str>, usize> = BTreeMap::new();
         for member in self.members.values() {
             let mut names = member.protocols.iter().map(|(name, _)| name);
-            if let Some(name) = names.find(|name| is_common(name)) {
+            if let Some(name) = names.find(|name| self.supporters.is_common(name)) {
                 *votes.entry(name).or_default() += 1;
             }
         }
@@ -233,6 +231,20 @@ impl ClassicGroup {
             }
         }
         heard_of.iter().for_each(|id| self.heard_of(env, id));
+    }
+
+    /// Has those who wait join again: the group is no longer one of this kind.
+    pub(crate) fn send_back(&mut self, env: &mut Env) {
+        let error = ErrorCode::REBALANCE_IN_PROGRESS;
+        for member in self.members.values_mut() {
+            if let Some(call) = member.joining.take() {
+                env.out.joined(call, join::refusal(&member.id, error));
+            }
+            if let Some(call) = member.syncing.take() {
+                env.out.synced(call, sync::refusal(error));
+            }
+        }
+        self.joining = 0;
     }
 
     /// Takes the alarms back, when the group is no more.

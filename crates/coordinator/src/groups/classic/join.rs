@@ -5,9 +5,9 @@ use std::sync::Arc;
 use fletch_wire::messages::{JoinGroupRequest, JoinGroupResponse};
 use fletch_wire::{ErrorCode, Str};
 
-use super::member::{Joining, Member, protocols_bytes};
+use super::member::{Joining, Member};
 use super::{ClassicGroup, State};
-use crate::groups::Env;
+use crate::groups::{Env, protocols};
 use crate::output::{Call, Caller};
 use crate::timers::Alarm;
 
@@ -87,16 +87,14 @@ impl ClassicGroup {
         if protocol_type.is_empty() || joining.protocols.is_empty() {
             return false;
         }
-        let members = self.members.len();
-        let is_common = |name| self.supporters.get(name) == Some(&members);
-        members == 0
+        self.members.is_empty()
             || (self.protocol_type() == Some(protocol_type)
-                && joining.protocols.iter().any(|(name, _)| is_common(name)))
+                && self.supporters.share_one(&joining.protocols))
     }
 
     fn check_bytes(&self, env: &Env, id: &str, joining: &Joining) -> Result<(), ErrorCode> {
         let before = self.members.get(id).map_or(0, Member::bytes);
-        let bytes = self.bytes - before + protocols_bytes(&joining.protocols);
+        let bytes = self.bytes - before + protocols::bytes(&joining.protocols);
         if bytes > env.config.group_bytes_max {
             return Err(ErrorCode::GROUP_MAX_SIZE_REACHED);
         }
@@ -206,7 +204,7 @@ impl ClassicGroup {
             return;
         };
         self.bytes -= member.bytes();
-        self.forget_protocols(&member.protocols);
+        self.supporters.remove(&member.protocols);
         self.joining -= usize::from(member.joining.is_some());
         if let Some(call) = member.joining.replace(joining.call) {
             // Who asks twice gets two answers: the first may be on a connection that waits for it.

@@ -6,11 +6,9 @@ use bytes::Bytes;
 use fletch_wire::messages::JoinGroupRequest;
 
 use crate::fact::MemberFact;
+use crate::groups::protocols::{self, Protocol};
 use crate::output::{Call, Caller};
 use crate::timers::Alarm;
-
-/// A protocol that a member can use, with what the leader should know of the member.
-pub(crate) type Protocol = (Arc<str>, Bytes);
 
 /// A member.
 #[derive(Debug)]
@@ -131,17 +129,9 @@ impl Member {
     pub(crate) fn bytes(&self) -> usize {
         let instance_id = self.instance_id.as_ref().map_or(0, |id| id.len());
         let names = self.id.len() + instance_id + self.client_id.len() + self.client_host.len();
-        FIXED_BYTES + names + protocols_bytes(&self.protocols) + self.assignment.len()
+        FIXED_BYTES + names + protocols::bytes(&self.protocols) + self.assignment.len()
     }
 }
 
 /// What a member takes besides its texts and bytes, about.
 pub(super) const FIXED_BYTES: usize = 64;
-
-/// The bytes that are kept for protocols.
-pub(crate) fn protocols_bytes(protocols: &[Protocol]) -> usize {
-    let bytes = protocols.iter();
-    bytes
-        .map(|(name, metadata)| 8 + name.len() + metadata.len())
-        .sum()
-}

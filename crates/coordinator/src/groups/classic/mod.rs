@@ -10,12 +10,13 @@
 //!
 //! A generation is kept before its members are told of it, and once more with its assignments before
 //! they leave. So no generation is given twice, and no member's id is forgotten that somebody knows.
-//! A rebalance is not kept: a restart goes on with the last generation.
+//! A rebalance is not kept: a restart goes on with the last generation. But a group that comes from a
+//! consumer group ([`super::migration`]) has no protocol yet: it rebalances first, after a restart too.
 
 mod generation;
 pub(crate) mod join;
 mod leave;
-mod member;
+pub(crate) mod member;
 pub(crate) mod sync;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -25,8 +26,8 @@ use bytes::Bytes;
 use fletch_wire::ErrorCode;
 
 use self::member::Member;
-use super::Env;
-use super::subscription;
+use super::protocols::{self, Supporters};
+use super::{Env, embedded};
 use crate::error::DecodeError;
 use crate::fact::{AnyGroupFact, Fact, GroupFact, Key, Value};
 use crate::timers::{Alarm, Timer};
@@ -84,8 +85,7 @@ pub(crate) struct ClassicGroup {
     statics: BTreeMap<Arc<str>, Arc<str>>,
     /// Those who were given an id to join with, and haven't yet.
     pending: BTreeMap<Arc<str>, Alarm>,
-    /// How many members can use a protocol.
-    supporters: BTreeMap<Arc<str>, usize>,
+    supporters: Supporters,
     /// The topics its members read, while that is known.
     topics: Option<BTreeSet<String>>,
     /// How many members wait for the generation.
@@ -114,7 +114,7 @@ impl ClassicGroup {
             members: BTreeMap::new(),
             statics: BTreeMap::new(),
             pending: BTreeMap::new(),
-            supporters: BTreeMap::new(),
+            supporters: Supporters::default(),
             topics: None,
             joining: 0,
             unsynced: BTreeSet::new(),
@@ -173,6 +173,12 @@ impl ClassicGroup {
         if self.state == State::Completing {
             self.wait_for_syncs(env);
         }
+        // Its members have come from a consumer group, and haven't agreed on a generation since.
+        if self.state == State::Stable && self.protocol.is_none() {
+            let since_ms = self.since_ms;
+            self.prepare(env);
+            self.since_ms = since_ms;
+        }
     }
 
     /// What is kept of it.
@@ -192,7 +198,7 @@ impl ClassicGroup {
         }
     }
 
-    fn keep(&mut self, env: &mut Env) {
+    pub(super) fn keep(&mut self, env: &mut Env) {
         self.is_kept = true;
         env.out.facts.push(self.fact());
     }
@@ -209,11 +215,24 @@ impl ClassicGroup {
     /// The bytes that are kept for a member's protocols.
     pub(crate) fn protocols_bytes(&self, member: &str) -> usize {
         let member = self.members.get(member);
-        member.map_or(0, |member| member::protocols_bytes(&member.protocols))
+        member.map_or(0, |member| protocols::bytes(&member.protocols))
     }
 
     pub(crate) fn state(&self) -> State {
         self.state
+    }
+
+    pub(crate) fn id(&self) -> &Arc<str> {
+        &self.id
+    }
+
+    pub(crate) fn generation(&self) -> i32 {
+        self.generation
+    }
+
+    /// Whether some member has this name of its own.
+    pub(crate) fn has_static(&self, instance_id: &str) -> bool {
+        self.statics.contains_key(instance_id)
     }
 
     pub(crate) fn since_ms(&self) -> i64 {
@@ -258,7 +277,7 @@ impl ClassicGroup {
         let protocol = self.protocol.as_deref();
         let members = self.members.values();
         let metadata = members.map(|member| member.metadata(protocol));
-        subscription::topics(metadata)
+        embedded::topics(metadata)
     }
 
     fn enter(&mut self, state: State, now_ms: i64) {
@@ -268,9 +287,7 @@ impl ClassicGroup {
 
     fn insert(&mut self, member: Member) {
         self.bytes += member.bytes();
-        for (protocol, _) in &member.protocols {
-            *self.supporters.entry(protocol.clone()).or_default() += 1;
-        }
+        self.supporters.add(&member.protocols);
         if let Some(instance_id) = &member.instance_id {
             self.statics.insert(instance_id.clone(), member.id.clone());
         }
@@ -282,7 +299,7 @@ impl ClassicGroup {
     fn take(&mut self, env: &mut Env, id: &str) -> Option<Member> {
         let mut member = self.members.remove(id)?;
         self.bytes -= member.bytes();
-        self.forget_protocols(&member.protocols);
+        self.supporters.remove(&member.protocols);
         if let Some(instance_id) = &member.instance_id
             && self.statics.get(instance_id) == Some(&member.id)
         {
@@ -296,17 +313,6 @@ impl ClassicGroup {
             self.leader = self.members.keys().next().cloned();
         }
         Some(member)
-    }
-
-    fn forget_protocols(&mut self, protocols: &[member::Protocol]) {
-        for (protocol, _) in protocols {
-            if let Some(count) = self.supporters.get_mut(protocol) {
-                *count -= 1;
-                if *count == 0 {
-                    self.supporters.remove(protocol);
-                }
-            }
-        }
     }
 
     fn member_timer(&self, member: &Arc<str>) -> Timer {

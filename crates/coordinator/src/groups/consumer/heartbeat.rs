@@ -12,7 +12,6 @@ use super::member::{Member, compile, contains, filter, overlap, pairs};
 use super::{ConsumerGroup, LEFT_FOR_A_WHILE};
 use crate::fact::{ConsumerMemberFact, Partitions};
 use crate::groups::Env;
-use crate::groups::directory::Directory;
 use crate::output::Caller;
 
 /// The epoch with which a member joins.
@@ -86,7 +85,6 @@ impl ConsumerGroup {
         env: &mut Env,
         caller: &Caller,
         request: &ConsumerGroupHeartbeatRequest,
-        directory: &Directory,
     ) -> Result<ConsumerGroupHeartbeatResponse, ErrorCode> {
         let owned = request.topic_partitions.as_deref().map(partitions);
         let instance_id = request.instance_id.as_deref();
@@ -106,8 +104,8 @@ impl ConsumerGroup {
             self.check_claim(&id, request.member_epoch, owned.as_ref())?;
         }
         let before = self.members.get(&id).map(|member| member.fact.clone());
-        self.update(env, &id, caller, request, directory);
-        self.refresh(env, directory);
+        self.update(env, &id, caller, request);
+        self.refresh(env);
         self.reconcile(&id, owned.as_ref());
         self.heard_of(env, &id);
         let Some(fact) = self.members.get(&id).map(|member| member.fact.clone()) else {
@@ -147,22 +145,30 @@ impl ConsumerGroup {
         if let Some(old) = instance_id.and_then(|name| self.statics.get(name)).cloned()
             && old != *id
         {
-            let left = |member: &Member| member.fact.epoch == LEFT_FOR_A_WHILE;
-            if !self.members.get(&old).is_some_and(left) {
+            // A name passes from one protocol to the other without its bearer's leave.
+            let is_free = |member: &Member| {
+                member.fact.epoch == LEFT_FOR_A_WHILE || member.fact.classic.is_some()
+            };
+            if !self.members.get(&old).is_some_and(is_free) {
                 return Err(ErrorCode::UNRELEASED_INSTANCE_ID);
             }
             self.replace(env, &old, id);
             return Ok(());
         }
-        if !self.members.contains_key(id) && self.members.len() >= env.config.group_members_max {
-            return Err(ErrorCode::GROUP_MAX_SIZE_REACHED);
+        self.check_room(env, id)
+    }
+
+    /// Whether the group takes the member: one it has, or one more.
+    pub(super) fn check_room(&self, env: &Env, id: &str) -> Result<(), ErrorCode> {
+        match self.members.contains_key(id) || self.members.len() < env.config.group_members_max {
+            true => Ok(()),
+            false => Err(ErrorCode::GROUP_MAX_SIZE_REACHED),
         }
-        Ok(())
     }
 
     /// A static member is back under a new id: it has the place of the old one, and nobody else's
     /// target changes.
-    fn replace(&mut self, env: &mut Env, old: &Arc<str>, id: &Arc<str>) {
+    pub(super) fn replace(&mut self, env: &mut Env, old: &Arc<str>, id: &Arc<str>) {
         self.cancel_alarms(env, old);
         let Some(fact) = self.members.get(old).map(|member| member.fact.clone()) else {
             return;
@@ -195,9 +201,10 @@ impl ConsumerGroup {
                 Some(_) => {}
             }
         }
-        match self.members.contains_key(id) {
-            true => Ok(()),
-            false => Err(ErrorCode::UNKNOWN_MEMBER_ID),
+        match self.members.get(id) {
+            Some(member) if member.fact.classic.is_none() => Ok(()),
+            // One of the classic protocol sends Heartbeat.
+            Some(_) | None => Err(ErrorCode::UNKNOWN_MEMBER_ID),
         }
     }
 
@@ -230,59 +237,37 @@ impl ConsumerGroup {
         id: &Arc<str>,
         caller: &Caller,
         request: &ConsumerGroupHeartbeatRequest,
-        directory: &Directory,
     ) {
-        let is_new = !self.members.contains_key(id);
-        let instance_id: Option<Arc<str>> = request.instance_id.as_deref().map(Arc::from);
-        if let (true, Some(instance_id)) = (is_new, &instance_id) {
-            self.statics.insert(instance_id.clone(), id.clone());
+        let was_classic = |member: &Member| member.fact.classic.is_some();
+        if self.members.get(id).is_some_and(was_classic) {
+            // It need not join again any more.
+            self.end_step(env, id);
         }
-        let new = || {
-            Member::new(ConsumerMemberFact {
-                instance_id,
-                ..ConsumerMemberFact::new(id.clone())
-            })
-        };
-        let member = self.members.entry(id.clone()).or_insert_with(new);
-        let fact = &mut member.fact;
-        let before = (
-            fact.topics.clone(),
-            fact.regex.clone(),
-            fact.assignor.clone(),
-        );
-        fact.client_id = caller.client_id.into();
-        fact.client_host = caller.client_host.into();
-        if let Some(rack_id) = &request.rack_id {
-            fact.rack_id = Some(Arc::from(&**rack_id));
-        }
-        if request.rebalance_timeout_ms > 0 {
-            fact.rebalance_timeout_ms = request.rebalance_timeout_ms;
-        }
-        if let Some(names) = &request.subscribed_topic_names {
-            fact.topics = names.iter().map(|name| Arc::from(&**name)).collect();
-        }
-        if let Some(regex) = request.subscribed_topic_regex.as_deref() {
-            fact.regex = (!regex.is_empty()).then(|| regex.into());
-        }
-        if let Some(assignor) = &request.server_assignor {
-            fact.assignor = Some(Arc::from(&**assignor));
-        }
-        let after = (
-            fact.topics.clone(),
-            fact.regex.clone(),
-            fact.assignor.clone(),
-        );
-        if before.1 != after.1 {
-            member.regex = after.1.as_deref().and_then(compile);
-        }
-        if is_new || before != after {
-            member.resolve(directory);
-            self.bump(env);
-        }
+        let text = |text: &Option<Str>| text.as_deref().map(Arc::from);
+        self.change(env, id, request.instance_id.as_deref(), |fact| {
+            fact.classic = None;
+            fact.client_id = caller.client_id.into();
+            fact.client_host = caller.client_host.into();
+            if request.rack_id.is_some() {
+                fact.rack_id = text(&request.rack_id);
+            }
+            if request.rebalance_timeout_ms > 0 {
+                fact.rebalance_timeout_ms = request.rebalance_timeout_ms;
+            }
+            if let Some(names) = &request.subscribed_topic_names {
+                fact.topics = names.iter().map(|name| Arc::from(&**name)).collect();
+            }
+            if let Some(regex) = request.subscribed_topic_regex.as_deref() {
+                fact.regex = (!regex.is_empty()).then(|| regex.into());
+            }
+            if request.server_assignor.is_some() {
+                fact.assignor = text(&request.server_assignor);
+            }
+        });
     }
 
     /// Brings a member nearer to its target, by what it says that it owns.
-    fn reconcile(&mut self, id: &str, owned: Option<&Partitions>) {
+    pub(super) fn reconcile(&mut self, id: &str, owned: Option<&Partitions>) {
         let target_epoch = self.epochs.target;
         let Some(member) = self.members.get_mut(id) else {
             return;

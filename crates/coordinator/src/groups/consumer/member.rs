@@ -34,8 +34,9 @@ pub(crate) struct Member {
     pub(crate) topics: BTreeSet<Uuid>,
     /// When its session ends.
     pub(crate) session: Alarm,
-    /// When it must have given up what it is to give up.
-    pub(crate) revocation: Alarm,
+    /// When it must have made its next step: given up what it is to give up; or, of the classic protocol,
+    /// joined again, or asked for its assignment.
+    pub(crate) step: Alarm,
 }
 
 impl Member {
@@ -47,11 +48,11 @@ impl Member {
             regex,
             topics: BTreeSet::new(),
             session: Alarm::default(),
-            revocation: Alarm::default(),
+            step: Alarm::default(),
         }
     }
 
-    /// The bytes that are kept for it, about.
+    /// The bytes that are kept for it, about, without those of classic protocols.
     pub(crate) fn bytes(&self) -> usize {
         let fact = &self.fact;
         let names: usize = fact.topics.iter().map(|name| name.len() + NAME_BYTES).sum();

@@ -4,8 +4,12 @@
 //! The group has an epoch, of its members and what they read; the target has the epoch that it was
 //! computed for; and each member has the epoch of the target that it has come to. A partition changes
 //! hands in two steps: whoever has it gives it up and says so, then it is handed on. Nobody else waits.
+//!
+//! A member speaks the new protocol (`heartbeat`), or still or again the classic one (`classic_member`):
+//! the same member but for how it says what it owns, and how it is told what it is to own.
 
 mod assign;
+mod classic_member;
 pub(crate) mod heartbeat;
 mod member;
 
@@ -18,10 +22,13 @@ use fletch_wire::messages::consumer_group_describe::{
 use fletch_wire::{ErrorCode, Str, Uuid};
 
 use self::assign::{Assignor, Reader};
-use self::member::{LEFT_FOR_A_WHILE, Member, pairs};
+use self::member::{LEFT_FOR_A_WHILE, Member, compile, pairs};
 use super::Env;
 use super::directory::Directory;
-use crate::fact::{AnyGroupFact, ConsumerMemberFact, EpochsFact, Fact, Key, Partitions, Value};
+use super::protocols::{self, Supporters};
+use crate::fact::{
+    AnyGroupFact, ClassicPart, ConsumerMemberFact, EpochsFact, Fact, Key, Partitions, Value,
+};
 use crate::timers::Timer;
 
 /// A group.
@@ -38,6 +45,10 @@ pub(crate) struct ConsumerGroup {
     seen: Option<u64>,
     /// The partitions of the topics it reads, as last looked at.
     partitions: BTreeMap<Uuid, i32>,
+    /// Of the members that speak the classic protocol: how many there are, and what they can use.
+    supporters: Supporters,
+    /// The bytes of their protocols.
+    protocols_bytes: usize,
     /// The bytes of its members, and at which epoch and for how many members they were counted.
     counted: (i32, usize, usize),
 }
@@ -55,19 +66,28 @@ impl ConsumerGroup {
             owners: BTreeMap::new(),
             seen: None,
             partitions: BTreeMap::new(),
+            supporters: Supporters::default(),
+            protocols_bytes: 0,
             counted: (0, 0, 0),
         }
     }
 
     /// The bytes that are kept for its members, about. Counted anew when its members change, or what
-    /// they read: not at each heartbeat.
+    /// they read: not at each heartbeat. (The protocols of classic members are counted at once.)
     pub(crate) fn bytes(&mut self) -> usize {
         let (epoch, members) = (self.epochs.epoch, self.members.len());
         if (self.counted.0, self.counted.1) != (epoch, members) {
             let bytes = self.members.values().map(Member::bytes).sum();
             self.counted = (epoch, members, bytes);
         }
-        self.counted.2
+        self.counted.2 + self.protocols_bytes
+    }
+
+    /// The bytes that are kept for a member's protocols, if it speaks the classic one.
+    pub(crate) fn protocols_bytes_of(&self, member: &str) -> usize {
+        let member = self.members.get(member);
+        let classic = member.and_then(|member| member.fact.classic.as_ref());
+        classic.map_or(0, |classic| protocols::bytes(&classic.protocols))
     }
 
     pub(crate) fn restore_epochs(&mut self, epochs: EpochsFact) {
@@ -82,13 +102,35 @@ impl ConsumerGroup {
         for pair in pairs(&fact.assigned).chain(pairs(&fact.revoking)) {
             self.owners.insert(pair, fact.id.clone());
         }
+        self.count_classic(fact.classic.as_ref());
         self.members.insert(fact.id.clone(), Member::new(fact));
     }
 
     pub(crate) fn forget_member(&mut self, id: &str) {
         self.forget_owned(id);
-        self.members.remove(id);
+        if let Some(member) = self.members.remove(id) {
+            self.uncount_classic(member.fact.classic.as_ref());
+        }
         self.statics.retain(|_, member| **member != *id);
+    }
+
+    fn count_classic(&mut self, part: Option<&ClassicPart>) {
+        if let Some(part) = part {
+            self.supporters.add(&part.protocols);
+            self.protocols_bytes += protocols::bytes(&part.protocols);
+        }
+    }
+
+    fn uncount_classic(&mut self, part: Option<&ClassicPart>) {
+        if let Some(part) = part {
+            self.supporters.remove(&part.protocols);
+            self.protocols_bytes -= protocols::bytes(&part.protocols);
+        }
+    }
+
+    /// Whether it has members, and all of them speak the classic protocol.
+    pub(crate) fn is_all_classic(&self) -> bool {
+        !self.members.is_empty() && self.supporters.members() == self.members.len()
     }
 
     fn forget_owned(&mut self, id: &str) {
@@ -102,10 +144,10 @@ impl ConsumerGroup {
     }
 
     /// Begins the sessions of the members that were restored.
-    pub(crate) fn start(&mut self, env: &mut Env, directory: &Directory) {
+    pub(crate) fn start(&mut self, env: &mut Env) {
         self.members
             .values_mut()
-            .for_each(|member| member.resolve(directory));
+            .for_each(|member| member.resolve(env.directory));
         let ids: Vec<Arc<str>> = self.members.keys().cloned().collect();
         for id in ids {
             self.heard_of(env, &id);
@@ -120,6 +162,19 @@ impl ConsumerGroup {
 
     pub(crate) fn is_vacant(&self) -> bool {
         self.members.is_empty()
+    }
+
+    pub(crate) fn id(&self) -> &Arc<str> {
+        &self.id
+    }
+
+    /// The epoch of the target: that of the members that have come to it, and of nobody a later one.
+    pub(crate) fn target_epoch(&self) -> i32 {
+        self.epochs.target
+    }
+
+    pub(crate) fn members(&self) -> impl ExactSizeIterator<Item = &ConsumerMemberFact> {
+        self.members.values().map(|member| &member.fact)
     }
 
     /// Whether its members read a topic.
@@ -161,10 +216,15 @@ impl ConsumerGroup {
 
     /// That nothing is left of it.
     pub(crate) fn forget(&self, facts: &mut Vec<Fact>) {
-        let members = self.members.keys().map(|id| self.member_key(id));
-        let group = Key::Group(self.id.clone());
-        for key in members.chain([group]) {
-            let key = key.text();
+        self.forget_members(facts);
+        let key = Key::Group(self.id.clone()).text();
+        facts.push(Fact { key, value: None });
+    }
+
+    /// That nothing is left of its members.
+    pub(crate) fn forget_members(&self, facts: &mut Vec<Fact>) {
+        for id in self.members.keys() {
+            let key = self.member_key(id).text();
             facts.push(Fact { key, value: None });
         }
     }
@@ -201,6 +261,8 @@ impl ConsumerGroup {
         let member = self.members.get(id).ok_or(ErrorCode::UNKNOWN_MEMBER_ID)?;
         match member.fact.epoch == epoch {
             true => Ok(()),
+            // Each in the words of its protocol.
+            false if member.fact.classic.is_some() => Err(ErrorCode::ILLEGAL_GENERATION),
             false => Err(ErrorCode::STALE_MEMBER_EPOCH),
         }
     }
@@ -208,9 +270,11 @@ impl ConsumerGroup {
     /// Begins a member's session anew.
     fn heard_of(&mut self, env: &mut Env, id: &str) {
         if let Some(member) = self.members.get_mut(id) {
-            let due_ms = env
-                .now_ms
-                .saturating_add(env.config.consumer_session_timeout_ms);
+            let session_ms = match &member.fact.classic {
+                Some(classic) => classic.session_timeout_ms.into(),
+                None => env.config.consumer_session_timeout_ms,
+            };
+            let due_ms = env.now_ms.saturating_add(session_ms);
             let (group, member_id) = (&self.id, &member.fact.id);
             let timer = || Timer::Member {
                 group: group.clone(),
@@ -220,40 +284,54 @@ impl ConsumerGroup {
         }
     }
 
-    /// Gives a member that is to give something up its time for it.
+    /// Gives a member that is to give something up its time for it. (One of the classic protocol says so
+    /// when it joins again, and is given time for that.)
     fn watch_revocation(&mut self, env: &mut Env, id: &str) {
-        let Some(member) = self.members.get_mut(id) else {
+        let Some(member) = self.members.get(id) else {
             return;
         };
-        let (group, member_id) = (self.id.clone(), member.fact.id.clone());
-        let timer = || Timer::Revocation {
-            group,
-            member: member_id,
-        };
-        if member.fact.revoking.is_empty() {
-            env.timers.cancel(&mut member.revocation, timer);
-        } else {
-            let due_ms = env
-                .now_ms
-                .saturating_add(member.fact.rebalance_timeout_ms.into());
-            env.timers.set(&mut member.revocation, due_ms, timer);
+        if member.fact.classic.is_some() {
+            return;
+        }
+        match member.fact.revoking.is_empty() {
+            true => self.end_step(env, id),
+            false => self.begin_step(env, id),
+        }
+    }
+
+    /// Gives a member its time for its next step, from now on.
+    fn begin_step(&mut self, env: &mut Env, id: &str) {
+        if let Some(member) = self.members.get_mut(id) {
+            let timeout_ms = member.fact.rebalance_timeout_ms.into();
+            let due_ms = env.now_ms.saturating_add(timeout_ms);
+            let (group, member_id) = (&self.id, &member.fact.id);
+            env.timers.set(&mut member.step, due_ms, || Timer::Step {
+                group: group.clone(),
+                member: member_id.clone(),
+            });
+        }
+    }
+
+    /// A member has made its step.
+    fn end_step(&mut self, env: &mut Env, id: &str) {
+        if let Some(member) = self.members.get_mut(id) {
+            let (group, member_id) = (&self.id, &member.fact.id);
+            env.timers.cancel(&mut member.step, || Timer::Step {
+                group: group.clone(),
+                member: member_id.clone(),
+            });
         }
     }
 
     fn cancel_alarms(&mut self, env: &mut Env, id: &str) {
-        let Some(member) = self.members.get_mut(id) else {
-            return;
-        };
-        let (group, member_id) = (&self.id, &member.fact.id);
-        env.timers.cancel(&mut member.session, || Timer::Member {
-            group: group.clone(),
-            member: member_id.clone(),
-        });
-        env.timers
-            .cancel(&mut member.revocation, || Timer::Revocation {
+        self.end_step(env, id);
+        if let Some(member) = self.members.get_mut(id) {
+            let (group, member_id) = (&self.id, &member.fact.id);
+            env.timers.cancel(&mut member.session, || Timer::Member {
                 group: group.clone(),
                 member: member_id.clone(),
             });
+        }
     }
 
     pub(crate) fn member_alarm_came_up(&mut self, env: &mut Env, id: &str, timer: &Timer) {
@@ -261,7 +339,7 @@ impl ConsumerGroup {
             return;
         };
         let alarm = match timer {
-            Timer::Revocation { .. } => &mut member.revocation,
+            Timer::Step { .. } => &mut member.step,
             _ => &mut member.session,
         };
         if env.timers.is_due(alarm, env.now_ms, timer) {
@@ -285,8 +363,51 @@ impl ConsumerGroup {
         env.out.facts.push(self.epochs_fact());
     }
 
+    /// Lets a member say something of itself, which begins its membership if it has none. If that changes
+    /// what it reads or who is to assign, the target is to be computed anew.
+    fn change(
+        &mut self,
+        env: &mut Env,
+        id: &Arc<str>,
+        instance_id: Option<&str>,
+        change: impl FnOnce(&mut ConsumerMemberFact),
+    ) {
+        let is_new = !self.members.contains_key(id);
+        let instance_id: Option<Arc<str>> = instance_id.map(Arc::from);
+        if let (true, Some(instance_id)) = (is_new, &instance_id) {
+            self.statics.insert(instance_id.clone(), id.clone());
+        }
+        let new = || {
+            Member::new(ConsumerMemberFact {
+                instance_id,
+                ..ConsumerMemberFact::new(id.clone())
+            })
+        };
+        let member = self.members.entry(id.clone()).or_insert_with(new);
+        let fact = &mut member.fact;
+        let reads = |fact: &ConsumerMemberFact| {
+            let texts = (fact.regex.clone(), fact.assignor.clone());
+            (fact.topics.clone(), texts)
+        };
+        let (before, classic) = (reads(fact), fact.classic.clone());
+        change(fact);
+        let after = reads(fact);
+        if before.1.0 != after.1.0 {
+            member.regex = after.1.0.as_deref().and_then(compile);
+        }
+        let classic_now = fact.classic.clone();
+        let is_changed = is_new || before != after;
+        if is_changed {
+            member.resolve(env.directory);
+            self.bump(env);
+        }
+        self.uncount_classic(classic.as_ref());
+        self.count_classic(classic_now.as_ref());
+    }
+
     /// Looks at the topics again if they have changed, and then computes the target if something has.
-    fn refresh(&mut self, env: &mut Env, directory: &Directory) {
+    fn refresh(&mut self, env: &mut Env) {
+        let directory = env.directory;
         if self.seen != Some(directory.version()) {
             self.seen = Some(directory.version());
             self.members
@@ -373,7 +494,7 @@ impl ConsumerGroup {
                 subscribed_topic_regex: fact.regex.as_deref().map(Str::from),
                 assignment: described(&fact.assigned, directory),
                 target_assignment: described(&fact.target, directory),
-                member_type: 1,
+                member_type: i8::from(fact.classic.is_none()),
                 ..Default::default()
             }
         });
