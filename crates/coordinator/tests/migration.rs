@@ -209,24 +209,34 @@ fn whoever_waits_in_a_rebalance_is_sent_back_to_join_the_new_group() {
     assert_eq!(spoken(&world).len(), 3);
 }
 
+/// Joins an empty group, and assigns to itself.
+fn become_stable(
+    world: &mut World,
+    request: &JoinGroupRequest,
+    assignment: &[u8],
+) -> (String, i32) {
+    let id = join_now(world, request).member_id;
+    let request = JoinGroupRequest {
+        member_id: id.clone(),
+        ..request.clone()
+    };
+    let generation = join_now(world, &request).generation_id;
+    let mut request = sync_request(&id, generation);
+    request.assignments = vec![SyncGroupRequestAssignment {
+        member_id: id.clone(),
+        assignment: assignment.to_vec().into(),
+        ..Default::default()
+    }];
+    let ticket = world.sync(&request);
+    assert_eq!(world.synced(ticket).unwrap().error_code, ErrorCode::NONE);
+    (id.to_string(), generation)
+}
+
 #[test]
 fn what_cannot_be_a_consumer_group_stays_as_it_is() {
     let not_found = ErrorCode::GROUP_ID_NOT_FOUND;
     let alone = |world: &mut World, request: &JoinGroupRequest, assignment: &[u8]| {
-        let id = join_now(world, request).member_id;
-        let request = JoinGroupRequest {
-            member_id: id.clone(),
-            ..request.clone()
-        };
-        let generation = join_now(world, &request).generation_id;
-        let mut request = sync_request(&id, generation);
-        request.assignments = vec![SyncGroupRequestAssignment {
-            member_id: id.clone(),
-            assignment: assignment.to_vec().into(),
-            ..Default::default()
-        }];
-        let ticket = world.sync(&request);
-        assert_eq!(world.synced(ticket).unwrap().error_code, ErrorCode::NONE);
+        let (id, generation) = become_stable(world, request, assignment);
         assert_eq!(error(world, &join("new")), not_found);
         assert_eq!(beat_classic(world, &id, generation), ErrorCode::NONE);
         assert_eq!(world.state(), "Stable");
@@ -247,6 +257,11 @@ fn what_cannot_be_a_consumer_group_stays_as_it_is() {
     of_assignor.truncate(of_assignor.len() - 4);
     of_assignor.extend([0, 0, 0, 1, 7]);
     alone(&mut world(), &good, &of_assignor);
+    let mut world_of_sticky = world();
+    let mut sticky = good.clone();
+    sticky.protocols[0].name = "cooperative-sticky".into();
+    become_stable(&mut world_of_sticky, &sticky, &of_assignor);
+    assert_eq!(error(&mut world_of_sticky, &join("new")), ErrorCode::NONE);
     for migration_policy in [MigrationPolicy::Disabled, MigrationPolicy::Downgrade] {
         let mut world = world_of(GroupConfig {
             migration_policy,

@@ -67,20 +67,31 @@ pub(crate) fn topics(metadata: impl Iterator<Item = Bytes>) -> Option<BTreeSet<S
     Some(topics)
 }
 
-/// What a consumer was told to own, of what there is; none if it is nonsense, or has something in it of
-/// an assignor's own, which would be lost. Whoever was told nothing owns nothing.
-pub(crate) fn read_assignment(assignment: &[u8], directory: &Directory) -> Option<Partitions> {
-    if assignment.is_empty() {
-        return Some(Partitions::new());
+/// What a consumer was told by SyncGroup.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Assignment {
+    /// What it is to own, of what there is.
+    pub(crate) owned: Partitions,
+    /// Whether there is something in it of the assignor's own.
+    pub(crate) is_more: bool,
+}
+
+impl Assignment {
+    /// Reads what a consumer was told; none if it is nonsense. Whoever was told nothing owns nothing.
+    pub(crate) fn read(assignment: &[u8], directory: &Directory) -> Option<Self> {
+        if assignment.is_empty() {
+            return Some(Self::default());
+        }
+        let rest = &mut &*assignment;
+        version(rest)?;
+        let owned = read_partitions(rest, directory)?;
+        let of_assignor = match rest.is_empty() {
+            true => None,
+            false => read_bytes(rest)?,
+        };
+        let is_more = of_assignor.is_some_and(|bytes| !bytes.is_empty());
+        Some(Self { owned, is_more })
     }
-    let rest = &mut &*assignment;
-    version(rest)?;
-    let owned = read_partitions(rest, directory)?;
-    let of_assignor = match rest.is_empty() {
-        true => None,
-        false => read_bytes(rest)?,
-    };
-    of_assignor.is_none_or(<[u8]>::is_empty).then_some(owned)
 }
 
 /// Writes what a consumer is to own, in the version in which it speaks of itself.
@@ -248,27 +259,29 @@ mod tests {
         }
     }
 
+    fn read(bytes: &[u8]) -> Option<(Partitions, bool)> {
+        let assignment = Assignment::read(bytes, &directory())?;
+        Some((assignment.owned, assignment.is_more))
+    }
+
     #[test]
     fn an_assignment_is_read_as_it_is_written() {
         let owned = partitions(&[(1, &[0, 2]), (2, &[1])]);
         for (said, version) in [(0u8, 0), (2, 2), (9, 3)] {
             let bytes = write_assignment(&owned, &[0, said], &directory());
             assert_eq!(bytes[..2], [0, version]);
-            assert_eq!(read_assignment(&bytes, &directory()), Some(owned.clone()));
+            assert_eq!(read(&bytes), Some((owned.clone(), false)));
         }
         let gone = partitions(&[(1, &[0]), (7, &[0])]);
         let bytes = write_assignment(&gone, &[], &directory());
-        assert_eq!(
-            read_assignment(&bytes, &directory()),
-            Some(partitions(&[(1, &[0])]))
-        );
-        assert_eq!(read_assignment(b"", &directory()), Some(Partitions::new()));
+        assert_eq!(read(&bytes), Some((partitions(&[(1, &[0])]), false)));
+        assert_eq!(read(b""), Some((Partitions::new(), false)));
         let empty = b"\0\0\0\0\0\0";
-        let with =
-            |of_assignor: &[u8]| read_assignment(&[empty, of_assignor].concat(), &directory());
-        assert_eq!(with(b""), Some(Partitions::new()));
-        assert_eq!(with(b"\0\0\0\0"), Some(Partitions::new()));
-        assert_eq!(with(b"\0\0\0\x01x"), None, "it would be lost");
+        let with = |of_assignor: &[u8]| read(&[empty, of_assignor].concat());
+        assert_eq!(with(b""), Some((Partitions::new(), false)));
+        assert_eq!(with(b"\0\0\0\0"), Some((Partitions::new(), false)));
+        assert_eq!(with(b"\0\0\0\x01x"), Some((Partitions::new(), true)));
+        assert_eq!(with(b"\0\0\0\x02x"), None);
     }
 
     proptest! {
@@ -276,9 +289,9 @@ mod tests {
         fn any_bytes_are_read_or_refused(bytes in proptest::collection::vec(0..6u8, 0..40)) {
             let directory = directory();
             _ = Subscription::read(&bytes, &directory);
-            if let Some(owned) = read_assignment(&bytes, &directory) {
+            if let Some((owned, _)) = read(&bytes) {
                 let written = write_assignment(&owned, &bytes, &directory);
-                prop_assert_eq!(read_assignment(&written, &directory), Some(owned));
+                prop_assert_eq!(read(&written), Some((owned, false)));
             }
         }
     }

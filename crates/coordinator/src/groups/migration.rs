@@ -15,9 +15,13 @@ use fletch_wire::{ErrorCode, Uuid};
 use super::classic::member::Member;
 use super::classic::{self, ClassicGroup};
 use super::consumer::ConsumerGroup;
-use super::embedded::{self, Subscription};
+use super::embedded::{self, Assignment, Subscription};
 use super::{Env, Kind, protocols};
 use crate::fact::{ClassicPart, ConsumerMemberFact, EpochsFact, GroupFact, MemberFact, Partitions};
+
+/// Kafka's own assignors that put something of theirs into assignments: what they remember of those before,
+/// which nobody needs any more. What others put there would be lost, and a group of theirs isn't moved.
+const STICKY: [&str; 2] = ["sticky", "cooperative-sticky"];
 
 impl Kind {
     /// Makes the group one whose partitions the coordinator assigns, for a member of the new protocol that
@@ -81,12 +85,19 @@ fn upgraded(env: &Env, classic: &ClassicGroup) -> Option<ConsumerGroup> {
     if !classic.is_of_consumers() {
         return None;
     }
+    let remembers = classic
+        .protocol()
+        .is_some_and(|name| STICKY.contains(&name));
     let mut owners = BTreeMap::new();
     let mut facts = Vec::with_capacity(classic.members().len());
     let mut claims = Vec::with_capacity(classic.members().len());
     for member in classic.members() {
         let subscription = subscription(env, member)?;
-        let mut owned = embedded::read_assignment(&member.assignment, env.directory)?;
+        let Assignment { mut owned, is_more } =
+            Assignment::read(&member.assignment, env.directory)?;
+        if is_more && !remembers {
+            return None;
+        }
         // What the leader has assigned twice is the first one's.
         claim(&mut owned, &member.id, &mut owners);
         claims.push(subscription.owned);
