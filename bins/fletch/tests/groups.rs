@@ -529,3 +529,125 @@ fn a_wait_ends_with_its_connection_and_with_the_server() {
     };
     assert_eq!(answer.error_code, ErrorCode::COORDINATOR_NOT_AVAILABLE);
 }
+
+/// What a consumer says of itself: that it reads topic `t`, and owns nothing. (Version 0.)
+const READS_T: &[u8] = b"\0\0\0\0\0\x01\0\x01t\xff\xff\xff\xff";
+/// That partition 0 of topic `t` is assigned. (Version 0.)
+const OWNS_T: &[u8] = b"\0\0\0\0\0\x01\0\x01t\0\0\0\x01\0\0\0\0\xff\xff\xff\xff";
+/// That nothing is.
+const OWNS_NOTHING: &[u8] = b"\0\0\0\0\0\0\xff\xff\xff\xff";
+
+fn reading_request(group: &str, member: &str) -> JoinGroupRequest {
+    let mut request = join_request(group, member);
+    request.protocols[0].metadata = READS_T.into();
+    request
+}
+
+/// Joins as a member of the classic protocol a group that answers at once, and asks for its assignment.
+fn join_and_sync(client: &mut Client, member: &str, assigns: &[u8]) -> (i32, Vec<u8>) {
+    let joined = client.call(&reading_request("moved", member), 5);
+    assert_eq!(joined.error_code, ErrorCode::NONE);
+    let assignment = SyncGroupRequestAssignment {
+        member_id: member.into(),
+        assignment: assigns.to_vec().into(),
+        ..Default::default()
+    };
+    let sync = SyncGroupRequest {
+        group_id: "moved".into(),
+        generation_id: joined.generation_id,
+        member_id: member.into(),
+        assignments: vec![assignment],
+        ..Default::default()
+    };
+    let synced = client.call(&sync, 3);
+    assert_eq!(synced.error_code, ErrorCode::NONE);
+    (joined.generation_id, synced.assignment.to_vec())
+}
+
+fn kind_and_state(client: &mut Client) -> (String, String) {
+    let listed = client.call(&ListGroupsRequest::default(), 5).groups;
+    let group = &listed[0];
+    (group.group_type.to_string(), group.group_state.to_string())
+}
+
+#[test]
+fn a_group_is_moved_to_the_new_protocol_and_back_over_kills() {
+    let server = Server::start(&AT_ONCE);
+    let mut client = server.client();
+    client.metadata("t");
+    let old = client
+        .call(&reading_request("moved", ""), 5)
+        .member_id
+        .to_string();
+    let (generation, owned) = join_and_sync(&mut client, &old, OWNS_T);
+    assert_eq!(owned, OWNS_T);
+    let committed = commit_as(&mut client, 9, "moved", &old, generation);
+    assert_eq!(committed, ErrorCode::NONE);
+
+    let joined = client.call(&joining("moved", "new"), 1);
+    assert_eq!(
+        (joined.error_code, joined.member_epoch),
+        (ErrorCode::NONE, generation + 1)
+    );
+    let server = Server::start_in(server.kill(), &AT_ONCE);
+    let mut client = server.client();
+    let described = ConsumerGroupDescribeRequest {
+        group_ids: vec!["moved".into()],
+        ..Default::default()
+    };
+    let mut members = client.call(&described, 1).groups.remove(0).members;
+    members.sort_by_key(|member| member.member_type);
+    let types: Vec<(&str, i8)> = members
+        .iter()
+        .map(|member| (&*member.member_id, member.member_type))
+        .collect();
+    assert_eq!(types, [(&*old, 0), ("new", 1)]);
+    // What it has read it may still commit, in its generation, until it joins again.
+    let committed = commit_as(&mut client, 9, "moved", &old, generation);
+    assert_eq!(committed, ErrorCode::NONE);
+    let beat = heartbeat(&mut client, "moved", &old, generation);
+    assert_eq!(beat, ErrorCode::REBALANCE_IN_PROGRESS);
+    let (epoch, owned) = join_and_sync(&mut client, &old, b"");
+    assert!(epoch > generation);
+    let late = commit_as(&mut client, 9, "moved", &old, generation);
+    assert_eq!(late, ErrorCode::ILLEGAL_GENERATION);
+    let of_new = client
+        .call(&joining("moved", "new"), 1)
+        .assignment
+        .expect("all of it");
+    match of_new.topic_partitions.len() {
+        0 => assert_eq!(owned, OWNS_T),
+        _ => assert_eq!(owned, OWNS_NOTHING),
+    }
+
+    client.call(&beating("moved", "new", -1), 1);
+    let rebalances = ("classic".to_owned(), "PreparingRebalance".to_owned());
+    assert_eq!(kind_and_state(&mut client), rebalances);
+    let server = Server::start_in(server.kill(), &AT_ONCE);
+    let mut client = server.client();
+    assert_eq!(kind_and_state(&mut client), rebalances);
+    let beat = heartbeat(&mut client, "moved", &old, epoch);
+    assert_eq!(beat, ErrorCode::REBALANCE_IN_PROGRESS);
+    assert_eq!(join_and_sync(&mut client, &old, OWNS_T).1, OWNS_T);
+    assert_eq!(kind_and_state(&mut client).1, "Stable");
+    assert_eq!(
+        fetch_as(&mut client, "moved", &old, -1),
+        (ErrorCode::NONE, Some(0))
+    );
+}
+
+#[test]
+fn a_group_with_members_stays_what_it_is_if_it_is_told_to() {
+    let disabled = ["--kafka-group-consumer-migration-policy", "disabled"];
+    let server = Server::start(&[&AT_ONCE[..], &disabled].concat());
+    let mut client = server.client();
+    client.metadata("t");
+    let old = client
+        .call(&reading_request("moved", ""), 5)
+        .member_id
+        .to_string();
+    join_and_sync(&mut client, &old, OWNS_T);
+    let refused = client.call(&joining("moved", "new"), 1).error_code;
+    assert_eq!(refused, ErrorCode::GROUP_ID_NOT_FOUND);
+    assert_eq!(kind_and_state(&mut client).0, "classic");
+}

@@ -14,7 +14,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use fletch_coordinator::{
-    Caller, GroupConfig, Groups, Output, Ticket, TransactionOutput, Transactions,
+    Caller, GroupConfig, Groups, MigrationPolicy, Output, Ticket, TransactionOutput, Transactions,
 };
 use fletch_store::Store;
 use fletch_wire::messages::{ConsumerGroupHeartbeatRequest, ConsumerGroupHeartbeatResponse};
@@ -185,13 +185,10 @@ impl Coordinator {
         request: &ConsumerGroupHeartbeatRequest,
     ) -> Result<ConsumerGroupHeartbeatResponse, Unavailable> {
         let client_host = client_host(context.peer);
-        let store = &context.broker.store;
         let (durable, is_durable) = oneshot::channel();
         let answer = {
             let mut state = self.state();
-            if state.topics_version != store.topics_version() {
-                state.topics_version = tell_topics(store, &mut state.groups);
-            }
+            state.look_at_topics(&context.broker.store);
             let caller = Caller {
                 ticket: Ticket(0),
                 version: context.version(),
@@ -224,6 +221,8 @@ impl Coordinator {
         let (answer, is_answered) = oneshot::channel();
         let waiting = {
             let mut state = self.state();
+            // Members of the classic protocol may be in a group for which the coordinator assigns.
+            state.look_at_topics(&context.broker.store);
             state.tickets += 1;
             let ticket = Ticket(state.tickets);
             state.waiting.insert(ticket, answer);
@@ -360,6 +359,13 @@ impl State {
         kept.load(Ordering::Acquire) == self.handed_on
     }
 
+    /// Tells the groups of the topics that came, grew or went since they were last told.
+    fn look_at_topics(&mut self, store: &Store) {
+        if self.topics_version != store.topics_version() {
+            self.topics_version = tell_topics(store, &mut self.groups);
+        }
+    }
+
     /// When something is due, if anything is.
     fn next_deadline_ms(&self) -> Option<i64> {
         let (groups, transactions) = (&self.groups, &self.transactions);
@@ -422,6 +428,9 @@ fn group_config(config: &Config) -> GroupConfig {
         initial_rebalance_delay_ms: time_ms(kafka.group_initial_rebalance_delay_ms),
         consumer_session_timeout_ms: time_ms(kafka.group_consumer_session_timeout_ms),
         consumer_heartbeat_interval_ms: timeout_ms(kafka.group_consumer_heartbeat_interval_ms),
+        // Names were checked with the configuration.
+        migration_policy: MigrationPolicy::parse(&kafka.group_consumer_migration_policy)
+            .unwrap_or_default(),
         groups_max: count(kafka.groups_max),
         groups_bytes_max: count(kafka.groups_bytes_max),
         group_members_max: count(kafka.group_members_max),

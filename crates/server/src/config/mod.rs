@@ -14,6 +14,8 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
+use fletch_coordinator::MigrationPolicy;
+
 use crate::auth::Principal;
 
 pub use environment::{EnvironmentValues, is_service_link_value, read_environment};
@@ -162,6 +164,9 @@ sections! {
         group_consumer_session_timeout_ms: u64 = 45_000, Kind::integer(1_000, DAY_MS, "milliseconds");
         /// How often members of such a group are told to send heartbeats.
         group_consumer_heartbeat_interval_ms: u64 = 5_000, Kind::integer(100, DAY_MS, "milliseconds");
+        /// Whether a consumer group that has members is moved from the classic protocol to the one in which
+        /// the server assigns (`upgrade`), back (`downgrade`), or both. One without members always is.
+        group_consumer_migration_policy: String = "bidirectional".to_owned(), Kind::Choice(MigrationPolicy::NAMES);
         /// How long an empty consumer group waits, after its first member, for more to join.
         group_initial_rebalance_delay_ms: u64 = 3_000, Kind::integer(0, DAY_MS, "milliseconds");
         /// Offsets that one consumer group may have committed.
