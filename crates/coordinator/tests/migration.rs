@@ -365,7 +365,7 @@ fn a_classic_member_joins_a_consumer_group() {
     );
     request.protocol_type = "connect".into();
     assert_eq!(join_now(&mut world, &request).error_code, inconsistent);
-    let mut request = classic("", &nothing_owned());
+    let mut request = classic("other", &nothing_owned());
     request.protocols[0].metadata = b"\0".to_vec().into();
     assert_eq!(join_now(&mut world, &request).error_code, inconsistent);
     let mut request = sync_request(&id, 2);

@@ -422,7 +422,12 @@ fn group_config(config: &Config) -> GroupConfig {
     let kafka = &config.kafka;
     // A group is one note, which has to fit a segment; half of one leaves room for the lengths.
     let group_bytes_max = kafka.group_bytes_max.min(config.store.segment_bytes / 2);
+    // So is a member of one whose partitions the server assigns, with what it says of itself, what of that
+    // was read, and what it owns.
+    let defaults = GroupConfig::default();
+    let member_bytes_max = count(config.store.segment_bytes / 8);
     GroupConfig {
+        consumer_member_bytes_max: defaults.consumer_member_bytes_max.min(member_bytes_max),
         session_timeout_ms_min: timeout_ms(kafka.group_session_timeout_ms_min),
         session_timeout_ms_max: timeout_ms(kafka.group_session_timeout_ms_max),
         initial_rebalance_delay_ms: time_ms(kafka.group_initial_rebalance_delay_ms),
@@ -438,7 +443,7 @@ fn group_config(config: &Config) -> GroupConfig {
         offset_metadata_bytes_max: count(kafka.offset_metadata_bytes_max),
         group_offsets_max: count(kafka.group_offsets_max),
         offsets_retention_ms: time_ms(kafka.offsets_retention_ms),
-        ..GroupConfig::default()
+        ..defaults
     }
 }
 
@@ -452,6 +457,7 @@ mod tests {
         config.store.segment_bytes = 1 << 20;
         config.kafka.group_bytes_max = 1 << 30;
         assert_eq!(group_config(&config).group_bytes_max, 512 << 10);
+        assert_eq!(group_config(&config).consumer_member_bytes_max, 128 << 10);
     }
 
     #[test]

@@ -49,8 +49,6 @@ impl ConsumerGroup {
         self.check_protocols(env, request, &joining)?;
         let inconsistent = ErrorCode::INCONSISTENT_GROUP_PROTOCOL;
         let (protocol, metadata) = joining.protocols.first().ok_or(inconsistent)?.clone();
-        // As Apache Kafka does: what it says for the protocol that it likes best.
-        let subscription = Subscription::read(&metadata, env.directory).ok_or(inconsistent)?;
         let instance_id = joining.instance_id.as_deref();
         if request.member_id.is_empty()
             && instance_id.is_none()
@@ -60,6 +58,8 @@ impl ConsumerGroup {
             let id = format!("{}-{}", caller.client_id, caller.random);
             return Ok(join::refusal(&id, ErrorCode::MEMBER_ID_REQUIRED));
         }
+        // As Apache Kafka does: what it says for the protocol that it likes best.
+        let subscription = Subscription::read(&metadata, env.directory).ok_or(inconsistent)?;
         let is_member = self.members.contains_key(&*request.member_id);
         if !is_member && !subscription.owned.is_empty() {
             // It is out, and what it goes on reading is somebody else's by now.
