@@ -290,7 +290,7 @@ fn commits_and_fetches_are_checked_by_epoch() {
 }
 
 #[test]
-fn an_empty_group_changes_its_kind_and_one_with_members_does_not() {
+fn an_empty_group_changes_its_kind_and_one_whose_members_say_nonsense_does_not() {
     let mut world = world();
     let (ids, generation) = world.stable(1);
     world.commit(&commit_request(&ids[0], generation, 7));
@@ -305,7 +305,7 @@ fn an_empty_group_changes_its_kind_and_one_with_members_does_not() {
     assert_eq!(world.state(), "Dead", "to those who ask for the other kind");
     world.restart();
     put_topics(&mut world.groups);
-    let ticket = world.join(JOIN_VERSION, &join_request(""));
+    let ticket = world.join(JOIN_VERSION, &join_request("who"));
     let answer = world.joined(ticket).unwrap();
     assert_eq!(answer.error_code, ErrorCode::INCONSISTENT_GROUP_PROTOCOL);
     send(&mut world, &beat("a", -1));
