@@ -24,13 +24,13 @@ ROUND = 30  # records, the same number to each partition
 LIMIT_S = 25  # well below the time after which a silent member is thought dead
 
 
-def main(client_class):
+def main(client_class, parts=None):
     parser = argparse.ArgumentParser()
     parser.add_argument("--bootstrap", required=True)
     parser.add_argument("--part", required=True, choices=["before", "after"])
     arguments = parser.parse_args()
     client = client_class(arguments.bootstrap)
-    {"before": before, "after": after}[arguments.part](client)
+    (parts or {"before": before, "after": after})[arguments.part](client)
 
 
 def before(client):

@@ -22,7 +22,7 @@ class Client:
 
 
 class Member:
-    def __init__(self, bootstrap, group, topic):
+    def __init__(self, bootstrap, group, topic, settings=None):
         self.topic = topic
         self.consumer = Consumer({
             "bootstrap.servers": bootstrap,
@@ -30,7 +30,7 @@ class Member:
             "auto.offset.reset": "earliest",
             "enable.auto.commit": False,
             "group.protocol": os.environ.get("GROUP_PROTOCOL", "classic"),
-        })
+        } | (settings or {}))
         self.consumer.subscribe([topic])
 
     def poll(self):

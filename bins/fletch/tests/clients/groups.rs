@@ -97,3 +97,22 @@ fn assigned_groups_java_4() {
         as_assigned(java("kafka-4", "Consume"))
     });
 }
+
+/// A group that is moved between the protocols while it has members.
+fn moved(strategy: &str) -> Result<Command, Missing> {
+    let mut command = python_script("python", "moved_groups_confluent_kafka.py")?;
+    command.env("STRATEGY", strategy);
+    Ok(command)
+}
+
+#[test]
+fn moved_groups_confluent_kafka() {
+    live_twice("moved_groups_confluent_kafka", || moved("range,roundrobin"));
+}
+
+#[test]
+fn moved_groups_cooperative_confluent_kafka() {
+    live_twice("moved_groups_cooperative_confluent_kafka", || {
+        moved("cooperative-sticky")
+    });
+}
