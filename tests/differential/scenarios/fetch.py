@@ -2,7 +2,8 @@
 
 import time
 
-from scenarios.metadata import UNKNOWN_ID, topic
+from normal import UNKNOWN_ID
+from scenarios.metadata import topic
 from scenarios.topics import produced
 
 

@@ -1,6 +1,6 @@
 """Metadata, DescribeCluster, DescribeTopicPartitions: what there is, what there isn't, what may not be."""
 
-UNKNOWN_ID = "Tm90aGluZ1RvQmVGb3VuZA"
+from normal import UNKNOWN_ID
 
 
 def run(both):

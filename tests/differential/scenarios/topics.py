@@ -1,6 +1,7 @@
 """CreateTopics, CreatePartitions, DeleteTopics, DeleteRecords, and the APIs that move or elect replicas."""
 
-from scenarios.metadata import UNKNOWN_ID, topic
+from normal import UNKNOWN_ID
+from scenarios.metadata import topic
 
 
 def run(both):
