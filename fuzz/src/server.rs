@@ -270,8 +270,10 @@ pub fn configuration(input: &[u8]) {
         if !is_allowed || key.name.ends_with("_path") {
             continue;
         }
-        let typed = match serde_json::from_str::<serde_json::Value>(value) {
-            Ok(typed) if typed.is_number() || typed.is_boolean() => typed,
+        // As flags are read: `099` is a number to them, which it isn't to JSON.
+        let typed: serde_json::Value = match (value.parse::<u64>(), value.parse::<bool>()) {
+            (Ok(number), _) => number.into(),
+            (_, Ok(switch)) => switch.into(),
             _ => value.into(),
         };
         let alone = serde_json::json!({ key.section: { key.name: typed.clone() } });
@@ -289,6 +291,9 @@ pub fn configuration(input: &[u8]) {
     if let Err(why) = config.clone().resolved()
         && let Some(secret) = &config.sasl.admin_password
     {
-        assert!(secret.reveal().len() < 8 || !why.contains(secret.reveal()));
+        // Words are given again where they aren't secret; a short secret is met anywhere.
+        let secret = secret.reveal();
+        let is_elsewhere = secret.len() < 8 || text.matches(secret).count() > 1;
+        assert!(is_elsewhere || !why.contains(secret), "{why}");
     }
 }
