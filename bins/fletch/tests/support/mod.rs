@@ -156,6 +156,11 @@ impl Server {
         self.memory_kib("VmRSS:")
     }
 
+    /// The processor's time that it has taken so far.
+    pub fn processor_time(&self) -> Duration {
+        processor_time(&format!("/proc/{}/stat", self.process.id()))
+    }
+
     /// The most memory that was in use so far, in KiB.
     pub fn peak_kib(&self) -> u64 {
         self.memory_kib("VmHWM:")
@@ -266,6 +271,19 @@ fn log_file(folder: &Path) -> File {
         .append(true)
         .open(folder.join("server.log"))
         .expect("a log file")
+}
+
+/// The processor's time that a process or a thread has taken (proc(5): fields 14 and 15, in ticks of 10 ms).
+pub fn processor_time(stat: &str) -> Duration {
+    let stat = fs::read_to_string(stat).expect("a process or thread that runs");
+    let (_, after_name) = stat.rsplit_once(") ").expect("its name, in parentheses");
+    let ticks: u64 = after_name
+        .split(' ')
+        .skip(11)
+        .take(2)
+        .map(|ticks| ticks.parse::<u64>().expect("a number"))
+        .sum();
+    Duration::from_millis(10 * ticks)
 }
 
 fn read_log(folder: &Path) -> String {
