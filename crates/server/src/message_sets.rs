@@ -72,7 +72,6 @@ pub(crate) async fn read(
     topic: &Topic,
     partition: i32,
     wanted: Wanted,
-    limits: &Limits,
 ) -> Result<Payload, ConversionError> {
     let mut from = wanted.from;
     loop {
@@ -81,9 +80,8 @@ pub(crate) async fn read(
             return Ok(Payload::default());
         };
         from = last.last_offset().saturating_add(1);
-        let limits = limits.clone();
         // Whatever is compressed is taken out and compressed anew: nothing for a thread of connections.
-        let converted = tokio::task::spawn_blocking(move || convert(&batches, wanted, &limits));
+        let converted = tokio::task::spawn_blocking(move || convert(&batches, wanted));
         match converted.await {
             Ok(converted) => {
                 if let Some(set) = converted? {
@@ -97,16 +95,13 @@ pub(crate) async fn read(
 }
 
 /// The batches as one message set, as far as there is room; none if there is no message in them.
-fn convert(
-    batches: &[StoredBatch],
-    wanted: Wanted,
-    limits: &Limits,
-) -> Result<Option<Vec<u8>>, WireError> {
+fn convert(batches: &[StoredBatch], wanted: Wanted) -> Result<Option<Vec<u8>>, WireError> {
+    let limits = Limits::admitted();
     let mut set: Option<Vec<u8>> = None;
     for stored in batches {
         let converted = Batch::try_from(stored.as_sent().clone()).and_then(|batch| {
             let base_offset = stored.base_offset();
-            legacy::message_set(&batch, base_offset, wanted.from, wanted.format, limits)
+            legacy::message_set(&batch, base_offset, wanted.from, wanted.format, &limits)
         });
         let messages = match (converted, &set) {
             (Ok(messages), _) => messages,

@@ -53,6 +53,22 @@ async fn timestamps_in_any_order_are_found_as_by_looking_at_every_record() {
     }
 }
 
+/// A limit is for who sends: what is in the log was admitted.
+#[tokio::test]
+async fn timestamps_are_found_in_what_is_compressed_very_well() {
+    let store = Store::open_on(Arc::new(MemoryStorage::new(0)), config()).unwrap();
+    let topic = store.create_topic(NewTopic::new("t", 1)).await.unwrap().id;
+    let mut builder = BatchBuilder::new(Compression::Zstd);
+    for timestamp in [5, 7] {
+        let value = vec![0; 2 << 20];
+        builder.append(timestamp, None, Some(&value), &[]).unwrap();
+    }
+    let batch = builder.finish().unwrap().into_bytes();
+    store.append(topic, 0, batch).await.unwrap().await.unwrap();
+    let found = store.offset_for_timestamp(topic, 0, 6).await.unwrap();
+    assert_eq!(found, Some((1, 7)));
+}
+
 async fn check(store: &Store, topic: uuid::Uuid, records: &[i64], log_start: i64) {
     let kept = || (0..).zip(records).skip(log_start as usize);
     for timestamp in (-10..*records.iter().max().unwrap() + 20).step_by(37) {

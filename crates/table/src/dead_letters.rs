@@ -89,7 +89,7 @@ impl DeadLetters {
                 let Ok(batch) = Batch::try_from(stored.as_sent().clone()) else {
                     continue;
                 };
-                let Ok(records) = batch.records(&Limits::default()) else {
+                let Ok(records) = batch.records(&Limits::admitted()) else {
                     continue;
                 };
                 for record in records.iter().flatten() {

@@ -300,6 +300,42 @@ async fn none_is_written_twice_when_a_crash_comes_between() {
     }
 }
 
+/// Dead letters are compressed here, and better than anybody may send them.
+#[tokio::test(flavor = "multi_thread")]
+async fn one_that_is_compressed_very_well_is_one_like_any_other() {
+    let broken = Arc::new(AtomicBool::new(true));
+    let hook = broken.clone();
+    let server = Server::start_with(|config| {
+        config.commit_interval = Duration::from_millis(50);
+        config.faults = Faults::new(Arc::new(move |topic, at| {
+            topic == "events" && at == Step::MetadataWritten && hook.load(Ordering::SeqCst)
+        }));
+    })
+    .await;
+    let topic = server.topic_with("events", 1, AVRO).await;
+    server
+        .produce(&topic, 0, batch(&[Some(vec![9; 4 << 20])]))
+        .await;
+    let deadline = Instant::now() + Duration::from_secs(10);
+    while server
+        .tables
+        .status()
+        .iter()
+        .all(|status| status.error.is_none())
+    {
+        assert!(Instant::now() < deadline);
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    let server = server
+        .crash_and_restart_with(|config| config.faults = Faults::default())
+        .await;
+    server.tables.flush("events").await.unwrap();
+    assert_eq!(server.records("events.dead-letters").await.len(), 1);
+    server.tables.flush("events.dead-letters").await.unwrap();
+    let rows = server.rows("events.dead-letters").await;
+    assert_eq!(places(&rows), all(0, 0..1));
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_registry_out_of_reach_holds_records_back_but_loses_none() {
     let server = Server::start().await;

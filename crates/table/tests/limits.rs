@@ -1,10 +1,12 @@
-//! How many columns a table may have, and how deep, whatever the format.
+//! How many columns a table may have, and how deep, whatever the format; and what isn't limited again.
 
 mod common;
 
 use common::*;
 use fletch_table::dead_letter as dl;
 use fletch_table::{SchemaKind, SchemaText};
+use fletch_wire::Limits;
+use fletch_wire::records::{BatchBuilder, Compression};
 
 fn of(kind: SchemaKind, text: String) -> SchemaText {
     SchemaText {
@@ -111,4 +113,21 @@ async fn a_table_has_no_more_columns_than_it_may() {
         .remove(0)
         .expect("a dead letter");
     assert!(why.contains("table.columns_max"), "{why}");
+}
+
+/// Who admits records may be told to admit what is compressed better than the codec's own limits say.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_admitted_is_in_the_table_however_well_it_is_compressed() {
+    let server = Server::start().await;
+    let topic = server.topic("events", 1).await;
+    let mut builder = BatchBuilder::new(Compression::Zstd);
+    builder
+        .append(0, None, Some(&vec![b'x'; 4 << 20]), &[])
+        .unwrap();
+    let batch = builder.finish().unwrap();
+    assert!(batch.records(&Limits::default()).is_err());
+    server.produce(&topic, 0, batch).await;
+    server.tables.flush("events").await.unwrap();
+    assert_eq!(places(&server.rows("events").await), all(0, 0..1));
+    assert!(server.records("events.dead-letters").await.is_empty());
 }

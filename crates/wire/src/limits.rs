@@ -36,3 +36,16 @@ impl Default for Limits {
         }
     }
 }
+
+impl Limits {
+    /// For records that were admitted once and are read back from where they were kept: the limits of
+    /// then have bounded them, and whatever the limits are now, they must be readable. A batch decompresses
+    /// to 2 GiB at most.
+    pub fn admitted() -> Self {
+        Self {
+            decompressed_bytes_max: i32::MAX as usize,
+            decompression_ratio_max: usize::MAX,
+            ..Self::default()
+        }
+    }
+}

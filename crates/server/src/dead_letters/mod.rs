@@ -171,7 +171,7 @@ async fn scan(
         for stored in &batches {
             // Others may write to these topics, too; what can't be read is passed over.
             let readable = Batch::try_from(stored.as_sent().clone())
-                .and_then(|batch| batch.records(&Limits::default()));
+                .and_then(|batch| batch.records(&Limits::admitted()));
             if let Ok(records) = readable {
                 let records = records.at(stored.base_offset());
                 for record in records

@@ -338,8 +338,7 @@ async fn read_messages(
     partition: i32,
     wanted: Wanted,
 ) -> Result<Payload, ErrorCode> {
-    let (store, limits) = (&context.broker.store, &context.broker.limits);
-    let read = message_sets::read(store, topic, partition, wanted, limits).await;
+    let read = message_sets::read(&context.broker.store, topic, partition, wanted).await;
     read.map_err(|problem| match problem {
         ConversionError::Read(problem) => read_error(topic, partition, &problem),
         ConversionError::Wire(problem) => problem.code(),

@@ -228,7 +228,7 @@ impl Shared {
                 StoreError::corrupt(segment_name(place.number), place.entry.position, error)
             };
             let batch = Batch::try_from(stored.as_sent().clone()).map_err(unreadable)?;
-            let records = batch.records(&Limits::default()).map_err(unreadable)?;
+            let records = batch.records(&Limits::admitted()).map_err(unreadable)?;
             for record in &records.at(stored.base_offset()) {
                 let record = record.map_err(unreadable)?;
                 if record.offset >= log_start {

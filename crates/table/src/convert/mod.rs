@@ -109,7 +109,7 @@ impl Converter {
             value,
             key,
             schema: Arc::new(arrow_schema::Schema::empty()),
-            limits: Limits::default(),
+            limits: Limits::admitted(),
             batch_records_max,
             beside: match (settings.letters, settings.on_invalid) {
                 (true, _) => Beside::Letters,

@@ -221,7 +221,7 @@ impl Server {
             for stored in self.store.read(topic.id, 0, next, 1 << 20).await.unwrap() {
                 next = stored.last_offset() + 1;
                 let batch = Batch::try_from(stored.as_sent().clone()).unwrap();
-                for record in &batch.records(&Limits::default()).unwrap() {
+                for record in &batch.records(&Limits::admitted()).unwrap() {
                     let record = record.unwrap();
                     plain.push(Plain {
                         key: record.key.map(<[u8]>::to_vec),

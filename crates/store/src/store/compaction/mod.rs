@@ -170,18 +170,9 @@ enum Fate {
     Becomes(Batch),
 }
 
-/// What compaction reads was admitted when it was appended: only memory bounds it.
-fn limits() -> Limits {
-    Limits {
-        decompressed_bytes_max: i32::MAX as usize,
-        decompression_ratio_max: usize::MAX,
-        ..Limits::default()
-    }
-}
-
 fn parse(stored: &StoredBatch) -> fletch_wire::Result<(Batch, Records)> {
     let batch = Batch::try_from(stored.as_sent().clone())?;
-    let records = batch.records(&limits())?.at(stored.base_offset());
+    let records = batch.records(&Limits::admitted())?.at(stored.base_offset());
     Ok((batch, records))
 }
 
