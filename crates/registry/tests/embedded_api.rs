@@ -2,7 +2,12 @@
 
 mod common;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use common::{Served, V1, avro, raw, record};
+use prost::Message as _;
+use prost_types::uninterpreted_option::NamePart;
+use prost_types::{FileDescriptorProto, FileOptions, UninterpretedOption};
 use serde_json::{Value, json};
 
 const A: &str = r#"{"name":"a","type":"int"}"#;
@@ -219,6 +224,16 @@ async fn refuses_what_it_cannot_take() {
         .send("POST", path, "content-type: text/plain\r\n", "{}")
         .await;
     assert_eq!(plain.error(), (415, 415));
+    // Or one of no type; but it says where it comes from.
+    let blob = served
+        .send(
+            "POST",
+            path,
+            "origin: https://example.com\r\n",
+            &avro("\"int\"").to_string(),
+        )
+        .await;
+    assert_eq!(blob.error(), (415, 415));
     let charset = "content-type: application/json; charset=utf-8\r\n";
     let answer = served
         .send("POST", path, charset, &avro("\"int\"").to_string())
@@ -760,4 +775,136 @@ async fn json_schemas_are_checked_at_every_level() {
     let no_schema = json!({"schemaType": "JSON", "schema": r#"{"type":"strin"}"#});
     let refused = served.post("/subjects/x/versions", &no_schema).await;
     assert_eq!(refused.error(), (422, 42201));
+}
+
+/// A text that many subjects share is kept once, and would be in a list as often as it is shared.
+#[tokio::test]
+async fn a_list_of_schemas_is_no_longer_than_it_may_be() {
+    let served = Served::start().await;
+    let text = json!({"type": "object", "description": "x".repeat(1 << 20)}).to_string();
+    let body = json!({"schema": text, "schemaType": "JSON"});
+    for subject in 0..17 {
+        let path = format!("/subjects/s{subject}/versions");
+        assert_eq!(served.post(&path, &body).await.status, 200);
+    }
+    let all = served.get("/schemas").await;
+    assert_eq!(all.error(), (422, 42209));
+    assert!(all.body.contains("limit"), "{}", all.body);
+    let some = served.get("/schemas?offset=15&limit=10").await.ok();
+    assert_eq!(some.as_array().map(Vec::len), Some(2));
+}
+
+/// Each name of a schema that is referred to is a copy of it.
+#[tokio::test]
+async fn schemas_refer_to_no_more_text_than_they_may() {
+    let served = Served::start().await;
+    let text = json!({"type": "object", "description": "x".repeat(1 << 20)}).to_string();
+    let body = json!({"schema": text, "schemaType": "JSON"});
+    assert_eq!(
+        served.post("/subjects/long/versions", &body).await.status,
+        200
+    );
+    let refer = async |names: usize| {
+        let references = (0..names)
+            .map(|name| json!({"name": format!("r{name}.json"), "subject": "long", "version": 1}));
+        let references = references.collect::<Vec<_>>();
+        let body = json!({"schema": "{}", "schemaType": "JSON", "references": references});
+        served
+            .post(&format!("/subjects/s{names}/versions"), &body)
+            .await
+    };
+    assert_eq!(refer(3).await.status, 200);
+    let refused = refer(70).await;
+    assert_eq!(refused.error().0, 422);
+    assert!(refused.body.contains("referred to"), "{}", refused.body);
+}
+
+/// A `.proto` file without options that extends them by this message.
+const DEEP: &str = "syntax = \"proto2\"; import \"google/protobuf/descriptor.proto\"; \
+                    message M { optional M m = 1; } \
+                    extend google.protobuf.FileOptions { optional M deep = 50000; }";
+
+/// Who compiles a file follows its options down, on the stack, and nobody survives the end of that.
+#[tokio::test]
+async fn options_of_a_file_nest_no_deeper_than_they_may() {
+    let served = Served::start().await;
+    let register = async |subject: &str, text: &str| {
+        let body = json!({"schema": text, "schemaType": "PROTOBUF"});
+        served
+            .post(&format!("/subjects/{subject}/versions"), &body)
+            .await
+    };
+    let option = |depth: usize| format!("{} {}", "m {".repeat(depth), "}".repeat(depth));
+    let with_option = |depth: usize| format!("{DEEP} option (deep) = {{ {} }};", option(depth));
+    assert_eq!(register("deep", &with_option(40)).await.status, 200);
+    let refused = register("deep", &with_option(100_000)).await;
+    assert_eq!(refused.error(), (422, 42201));
+    // A descriptor can have options in it that are still texts.
+    assert_eq!(register("none", DEEP).await.status, 200);
+    let serialized = served
+        .get("/subjects/none/versions/1/schema?format=serialized")
+        .await;
+    let bytes = STANDARD.decode(&serialized.body).unwrap();
+    let mut file = FileDescriptorProto::decode(bytes.as_slice()).unwrap();
+    let name = NamePart {
+        name_part: "deep".to_owned(),
+        is_extension: true,
+    };
+    file.options = Some(FileOptions {
+        uninterpreted_option: vec![UninterpretedOption {
+            name: vec![name],
+            aggregate_value: Some(option(100_000)),
+            ..Default::default()
+        }],
+        ..Default::default()
+    });
+    let refused = register("text", &STANDARD.encode(file.encode_to_vec())).await;
+    assert_eq!(refused.error(), (422, 42201));
+}
+
+/// Each type is named before the next uses it, so nothing nests until it is written out.
+#[tokio::test]
+async fn a_chain_of_types_is_written_out_as_far_as_the_stack_holds_it() {
+    let served = Served::start().await;
+    for (length, is_written_out) in [(100, true), (20_000, false)] {
+        let types = (1..length).map(|at| {
+            let field = format!(r#"{{"name":"f","type":"C{length}.R{}"}}"#, at - 1);
+            format!(r#",{{"type":"record","name":"C{length}.R{at}","fields":[{field}]}}"#)
+        });
+        let first = format!(r#"{{"type":"record","name":"C{length}.R0","fields":[{A}]}}"#);
+        let chain = format!("[{first}{}]", types.collect::<String>());
+        served.register(&format!("chain{length}"), &chain).await;
+        let last = format!(r#"{{"name":"f","type":"C{length}.R{}"}}"#, length - 1);
+        let reference = json!({"name": "chain", "subject": format!("chain{length}"), "version": 1});
+        let body = json!({"schema": record(&last), "references": [reference]});
+        let path = format!("/subjects/top{length}/versions");
+        assert_eq!(served.post(&path, &body).await.status, 200);
+        let answer = served
+            .get(&format!("{path}/1/schema?format=resolved"))
+            .await;
+        assert_eq!(answer.status, 200);
+        let records = answer.body.matches("\"record\"").count();
+        assert_eq!(records, if is_written_out { length + 1 } else { 1 });
+    }
+}
+
+/// What refers to what refers to it isn't followed on the stack, however long that goes on.
+#[tokio::test]
+async fn a_long_chain_of_references_is_followed() {
+    let served = Served::start().await;
+    let definitions = (0..20_000).map(|at| {
+        let next = at + 1;
+        format!(r##""d{at}":{{"$ref":"#/definitions/d{next}"}},"##)
+    });
+    let definitions = definitions.collect::<String>();
+    let text = format!(
+        r##"{{"$ref":"#/definitions/d0","definitions":{{{definitions}"d20000":{{"type":"integer"}}}}}}"##
+    );
+    let body = json!({"schema": text, "schemaType": "JSON"});
+    let registered = served.post("/subjects/chain/versions", &body).await;
+    assert_eq!(registered.status, 200);
+    let compared = served
+        .post("/compatibility/subjects/chain/versions/1", &body)
+        .await;
+    assert_eq!(compared.status, 200);
 }

@@ -13,16 +13,21 @@ use super::{Attributes, AvroSchema, Field, Kind, Named, NodeId, Order};
 
 /// Writes the schema without white space. Names that a reference defines stay names.
 pub(crate) fn render(schema: &AvroSchema) -> String {
-    write(schema, false)
+    write(schema, false).out
 }
+
+/// How deep types may be written within types: writing follows them down, on the stack. A text that is read
+/// can't nest so deep, but what it names, and what that names, can.
+const DEPTH_MAX: usize = 512;
 
 /// Writes the schema with the types of its references defined where they are first used, so that it
-/// stands alone.
-pub(crate) fn render_resolved(schema: &AvroSchema) -> String {
-    write(schema, true)
+/// stands alone; nothing if that would nest too deep.
+pub(crate) fn render_resolved(schema: &AvroSchema) -> Option<String> {
+    let writer = write(schema, true);
+    (!writer.is_cut).then_some(writer.out)
 }
 
-fn write(schema: &AvroSchema, resolved: bool) -> String {
+fn write(schema: &AvroSchema, resolved: bool) -> Writer<'_> {
     let names = schema
         .nodes
         .iter()
@@ -34,10 +39,12 @@ fn write(schema: &AvroSchema, resolved: bool) -> String {
         resolved,
         names,
         defined: HashSet::new(),
+        depth: 0,
+        is_cut: false,
         out: String::new(),
     };
     writer.node(schema.root, "");
-    writer.out
+    writer
 }
 
 struct Writer<'a> {
@@ -48,11 +55,24 @@ struct Writer<'a> {
     names: HashSet<&'a FullName>,
     /// The types whose definition is written.
     defined: HashSet<NodeId>,
+    depth: usize,
+    /// Whether something was left out for its depth.
+    is_cut: bool,
     out: String,
 }
 
 impl Writer<'_> {
     fn node(&mut self, id: NodeId, namespace: &str) {
+        if self.depth == DEPTH_MAX {
+            self.is_cut = true;
+            return;
+        }
+        self.depth += 1;
+        self.define(id, namespace);
+        self.depth -= 1;
+    }
+
+    fn define(&mut self, id: NodeId, namespace: &str) {
         let schema = self.schema;
         let node = schema.node(id);
         if let Some(named) = node.kind.named() {

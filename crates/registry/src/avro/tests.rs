@@ -293,7 +293,7 @@ fn references_define_names() {
     let parsed = parse(text, std::slice::from_ref(&inner)).unwrap();
     let by_name = render(&parsed);
     assert_eq!(by_name, text.replace(r#""n.Inner""#, r#""Inner""#));
-    let alone = render_resolved(&parsed);
+    let alone = render_resolved(&parsed).unwrap();
     assert_eq!(canonical(&alone), alone);
     assert!(alone.contains(r#"{"name":"x","type":"int"}"#));
     assert!(incompatibilities(&parsed, &schema(&alone)).is_empty());

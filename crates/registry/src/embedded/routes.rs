@@ -267,7 +267,11 @@ fn takes_unknown(headers: &HeaderMap) -> bool {
 /// a developer's browser could register schemas on their machine.
 fn check_media_type(headers: &HeaderMap) -> Result<(), ApiError> {
     let Some(value) = headers.get(header::CONTENT_TYPE) else {
-        return Ok(());
+        // A page can send bytes without a type, and can't help saying where it comes from.
+        return match headers.contains_key(header::ORIGIN) {
+            true => Err(ApiError::media_type("none")),
+            false => Ok(()),
+        };
     };
     let text = value.to_str().unwrap_or("unreadable");
     let kind = text
@@ -416,7 +420,7 @@ impl Embedded {
                 json_of(&self.version_with_metadata(&subject, query, extended)?)
             }
             (&Method::GET, Route::Schemas) => {
-                asked.page(self.list_schemas(query, asked.context.as_deref(), extended))
+                json_of(&self.list_schemas(query, asked.context.as_deref(), extended)?)
             }
             (&Method::GET, Route::SchemaTypes) => json_of(&["JSON", "PROTOBUF", "AVRO"]),
             (&Method::GET, Route::SchemaById(id)) => {

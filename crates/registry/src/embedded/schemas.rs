@@ -17,6 +17,9 @@ use crate::protobuf;
 use crate::rest::SchemaAnswer;
 use crate::schema::SchemaKind;
 
+/// The longest texts of schemas, all together, of one list; a single one may be longer.
+const LIST_BYTES_MAX: usize = 16 << 20;
+
 impl Embedded {
     /// A schema by id.
     pub(super) fn schema_by_id(
@@ -120,12 +123,15 @@ impl Embedded {
     }
 
     /// Every version of every subject that the query asks for.
+    ///
+    /// # Errors
+    /// If their texts together are too long for one answer: one text may be of any number of subjects.
     pub(super) fn list_schemas(
         &self,
         query: &Query,
         context: Option<&str>,
         extended: bool,
-    ) -> Vec<SchemaAnswer> {
+    ) -> Result<Vec<SchemaAnswer>, ApiError> {
         let prefix = Prefix::parse(query.get("subjectPrefix"), context);
         let (wanted, latest) = (query.wanted(), query.is_set("latestOnly"));
         let state = self.state();
@@ -142,11 +148,22 @@ impl Embedded {
             };
             for version in versions.skip(from) {
                 if let Some(schema) = state.stored(version.id) {
-                    found.push(version_answer(name, version, schema, extended));
+                    found.push((name, version, schema));
                 }
             }
         }
-        found
+        let found = query.page(found)?;
+        let bytes: usize = found.iter().map(|(.., schema)| schema.text.len()).sum();
+        if bytes > LIST_BYTES_MAX && found.len() > 1 {
+            return Err(ApiError::too_large(format!(
+                "{bytes} bytes of schemas are more than the {LIST_BYTES_MAX} of one answer: ask for \
+                 fewer at a time by offset and limit"
+            )));
+        }
+        let answers = found
+            .into_iter()
+            .map(|(name, version, schema)| version_answer(name, version, schema, extended));
+        Ok(answers.collect())
     }
 }
 
@@ -159,8 +176,10 @@ pub(super) fn formatted(
 ) -> SchemaAnswer {
     if schema.kind == SchemaKind::Avro && query.get("format") == Some("resolved") {
         let references = state.resolve(&schema.references).unwrap_or_default();
-        if let Ok(parsed) = avro::parse(&schema.text, &references) {
-            answer.schema = Some(avro::render_resolved(&parsed));
+        if let Ok(parsed) = avro::parse(&schema.text, &references)
+            && let Some(resolved) = avro::render_resolved(&parsed)
+        {
+            answer.schema = Some(resolved);
         }
     }
     // What the serializers of most languages read: they have no compiler at hand.

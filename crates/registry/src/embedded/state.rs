@@ -15,6 +15,8 @@ use crate::schema::{ReferencedSchema, Schema};
 
 /// Schemas that one schema may refer to, directly or not.
 pub(super) const REFERENCES_MAX: usize = 1_000;
+/// And their texts together. (One schema may be referred to by any number of names, each of which is a copy.)
+const REFERENCES_BYTES_MAX: usize = 64 << 20;
 
 #[derive(Debug)]
 pub(super) struct State {
@@ -237,6 +239,12 @@ impl State {
             if found.ids.len() >= REFERENCES_MAX {
                 return Err(format!("over {REFERENCES_MAX} schemas are referred to"));
             }
+            found.bytes += stored.text.len();
+            if found.bytes > REFERENCES_BYTES_MAX {
+                return Err(format!(
+                    "over {REFERENCES_BYTES_MAX} bytes of schemas are referred to"
+                ));
+            }
             found.ids.insert(name.clone(), *id);
             // Ids only refer to lower ids, or to ids imported before: there is no circle, and the
             // bound above is one on depth as well.
@@ -280,5 +288,7 @@ impl State {
 #[derive(Default)]
 struct Resolved {
     ids: HashMap<String, u32>,
+    /// Of their texts.
+    bytes: usize,
     schemas: Vec<ReferencedSchema>,
 }

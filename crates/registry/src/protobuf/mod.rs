@@ -6,6 +6,7 @@
 //! [`compatibility`] compares two.
 
 pub(crate) mod compatibility;
+mod depth;
 mod known;
 mod render;
 
@@ -41,6 +42,10 @@ pub(crate) enum ProtobufError {
     Missing { importer: String, name: String },
     #[error("over {FILES_MAX} files are imported")]
     TooMany,
+    #[error("it is nested deeper than {}", depth::DEPTH_MAX)]
+    TooDeep,
+    #[error("an option in it is still a text, which a compiler would have read")]
+    OptionText,
     #[error("its nested types are in an order that no .proto file gives them")]
     Order,
 }
@@ -154,8 +159,14 @@ fn descriptor(text: &str) -> Option<Vec<u8>> {
 fn file(name: &str, text: &str) -> Result<File, ProtobufError> {
     let at_fault = |why: String| ProtobufError::Schema(why);
     let Some(mut bytes) = descriptor(text) else {
+        if depth::is_deep(text) {
+            return Err(ProtobufError::TooDeep);
+        }
         return File::from_source(name, text).map_err(|error| at_fault(one_line(&error)));
     };
+    if depth::has_option_texts(&bytes) {
+        return Err(ProtobufError::OptionText);
+    }
     // Of a field that is there twice the last one counts; so the file gets our name without being
     // decoded, which would lose its custom options.
     let named = FileDescriptorProto {
