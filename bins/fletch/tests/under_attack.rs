@@ -20,6 +20,7 @@ use fletch_wire::messages::{
 };
 use fletch_wire::records::{BatchBuilder, Compression};
 use fletch_wire::{ErrorCode, RequestHeader, ResponseBody, encode_request};
+use rustix::process::{Resource, getrlimit, setrlimit};
 use rustls::version::TLS13;
 use support::certificates::{Authority, client_config, connect};
 use support::login::{ADMIN, flags};
@@ -324,6 +325,17 @@ fn produce(
     thread::spawn(work)
 }
 
+/// Sees to so many open files for the crowd, which a shell may not allow at first.
+fn allow_files(files: u64) {
+    let mut limit = getrlimit(Resource::Nofile);
+    if limit.current.is_some_and(|current| current < files) {
+        limit.current = limit
+            .maximum
+            .map_or(Some(files), |most| Some(most.min(files)));
+        setrlimit(Resource::Nofile, limit).expect("what is allowed");
+    }
+}
+
 /// Records a second.
 fn rate(acknowledged: &AtomicU64, time: Duration) -> f64 {
     let (before, begun) = (acknowledged.load(Ordering::Relaxed), Instant::now());
@@ -334,6 +346,7 @@ fn rate(acknowledged: &AtomicU64, time: Duration) -> f64 {
 
 #[test]
 fn the_honest_are_served_through_a_thousand_hostile_connections() {
+    allow_files(2 * HOSTILE as u64);
     let (files, authority) = (folder(), Authority::new("here"));
     authority.server().write(files.path(), "server");
     let path = |name: &str| files.path().join(name).display().to_string();

@@ -28,6 +28,7 @@ mod keeper;
 mod lines;
 mod listener;
 mod message_sets;
+mod open_files;
 pub mod operator;
 mod quotas;
 mod registry;

@@ -27,6 +27,7 @@ use crate::error::ServerError;
 use crate::groups::Coordinator;
 use crate::kafka::{self, ListenerInfo};
 use crate::listener::Listener;
+use crate::open_files;
 use crate::registry::{LogJournal, Schemas};
 use crate::telemetry;
 use crate::threads::Threads;
@@ -71,7 +72,8 @@ impl Server {
     /// # Errors
     /// See [`ServerError`]; nothing runs then.
     pub async fn start(config: Config) -> Result<Running, ServerError> {
-        let config = config.resolved().map_err(ServerError::Config)?;
+        let mut config = config.resolved().map_err(ServerError::Config)?;
+        open_files::provide(&mut config);
         let recorder = telemetry::recorder();
         // Addresses first: a second server on this machine should fail before it touches anything.
         let http = Listener::bind(

@@ -56,6 +56,17 @@ impl Server {
 
     /// Starts one in a folder that a server may have left.
     pub fn start_in(folder: TempDir, flags: &[&str]) -> Self {
+        Self::launch(fletch(folder.path()), folder, flags)
+    }
+
+    /// Starts one after `ulimit` with these arguments.
+    pub fn start_under(ulimit: &str, flags: &[&str]) -> Self {
+        let folder = folder();
+        let command = through_shell(&format!("ulimit {ulimit}"), folder.path());
+        Self::launch(command, folder, flags)
+    }
+
+    fn launch(mut command: Command, folder: TempDir, flags: &[&str]) -> Self {
         let free = ["KAFKA_PORT", "REGISTRY_PORT", "HTTP_PORT"].map(|port| (port, "0"));
         let local = [
             "KAFKA_BIND_ADDRESS",
@@ -68,7 +79,7 @@ impl Server {
             !name.starts_with("KAFKA_")
                 || !flags.iter().any(|flag| flag.contains("kafka-listeners"))
         };
-        let mut process = fletch(folder.path())
+        let mut process = command
             .envs(free.into_iter().chain(local).filter(is_ours))
             .env("LOG_FORMAT", "human")
             .args(flags)
@@ -260,7 +271,18 @@ pub fn folder() -> TempDir {
 
 /// The binary, in a folder, with nothing of the tester's own configuration.
 pub fn fletch(folder: &Path) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_fletch"));
+    alone(Command::new(env!("CARGO_BIN_EXE_fletch")), folder)
+}
+
+/// As [`fletch`], in the same process as a line of shell that comes first.
+fn through_shell(line: &str, folder: &Path) -> Command {
+    let mut shell = Command::new("/bin/sh");
+    shell.args(["-c", &format!("{line} && exec \"$0\" \"$@\"")]);
+    shell.arg(env!("CARGO_BIN_EXE_fletch"));
+    alone(shell, folder)
+}
+
+fn alone(mut command: Command, folder: &Path) -> Command {
     command.env_clear().current_dir(folder).stdin(Stdio::null());
     command
 }
