@@ -15,7 +15,7 @@ fn is_served(server: &Server) -> Option<TcpStream> {
     socket.set_read_timeout(Some(PATIENCE)).expect("a timeout");
     let header = RequestHeader::new(fletch_wire::ApiKey::API_VERSIONS, 0, 1);
     let frame = encode_request(&header, &ApiVersionsRequest::default()).expect("a request");
-    socket.write_all(&frame.into_bytes().to_vec()).ok()?;
+    socket.write_all(&frame.into_bytes()).ok()?;
     let mut length = [0; 4];
     socket.read_exact(&mut length).ok()?;
     let mut answer = vec![0; u32::from_be_bytes(length) as usize];
