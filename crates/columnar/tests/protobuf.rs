@@ -703,3 +703,39 @@ fn a_writers_order_of_fields_is_learnt_and_forgotten() {
         assert_eq!(columns(&mut writer, payload).unwrap(), "{a:5,b:\"x\"}");
     }
 }
+
+/// The compiler that wrote a descriptor has read its options; who reads them here would follow them down.
+#[test]
+fn a_descriptor_has_no_options_that_are_texts() {
+    use base64::prelude::{BASE64_STANDARD, Engine};
+    use prost_reflect::prost::Message;
+    use prost_reflect::prost_types::{
+        DescriptorProto, FileDescriptorProto, MessageOptions, UninterpretedOption,
+    };
+    let depth = 100_000;
+    let option = UninterpretedOption {
+        aggregate_value: Some(format!("{}{}", "m {".repeat(depth), "}".repeat(depth))),
+        ..Default::default()
+    };
+    let inner = DescriptorProto {
+        name: Some("Inner".to_owned()),
+        options: Some(MessageOptions {
+            uninterpreted_option: vec![option],
+            ..Default::default()
+        }),
+        ..Default::default()
+    };
+    let message = DescriptorProto {
+        name: Some("M".to_owned()),
+        nested_type: vec![inner],
+        ..Default::default()
+    };
+    let file = FileDescriptorProto {
+        name: Some("m.proto".to_owned()),
+        message_type: vec![message],
+        ..Default::default()
+    };
+    let text = BASE64_STANDARD.encode(file.encode_to_vec());
+    let error = Schema::parse(&text, &[]).unwrap_err();
+    assert!(error.to_string().contains("option"), "{error}");
+}

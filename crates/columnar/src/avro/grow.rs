@@ -9,6 +9,7 @@ use std::collections::HashMap;
 
 use serde_json::Value;
 
+use super::parse::NAMED_DEPTH_MAX;
 use super::schema::{EnumType, Field, Kind, Logical, RecordType, Schema, Type, TypeId};
 
 /// A table's schema after it took in a writer's.
@@ -40,8 +41,8 @@ pub struct Incompatible {
 /// [`Incompatible`] when a column would have to change its stored type.
 pub fn grow(table: Option<&Schema>, writer: &Schema) -> Result<Grown, Incompatible> {
     let Some(table) = table else {
-        return Ok(Grown {
-            schema: writer.clone(),
+        return storable(writer.clone()).map(|schema| Grown {
+            schema,
             changed: true,
         });
     };
@@ -52,11 +53,36 @@ pub fn grow(table: Option<&Schema>, writer: &Schema) -> Result<Grown, Incompatib
         copied: HashMap::new(),
         merged: HashMap::new(),
         path: Vec::new(),
+        copying: 0,
+        is_too_deep: false,
     };
     let root = growing.merge(table.root(), writer.root())?;
-    let schema = Schema::new(growing.types, root);
+    if growing.is_too_deep {
+        return Err(growing.too_deep());
+    }
+    let schema = storable(Schema::new(growing.types, root))?;
     let changed = schema.json() != table.json();
     Ok(Grown { schema, changed })
+}
+
+/// The schema, if it can be read again from the one text that it is kept as: types that are named within each
+/// other lie within each other there.
+fn storable(schema: Schema) -> Result<Schema, Incompatible> {
+    let incompatible = |why: String| Incompatible {
+        path: "the top".into(),
+        why,
+    };
+    if schema.is_deeper_than(NAMED_DEPTH_MAX) {
+        return Err(incompatible(too_deep()));
+    }
+    match Schema::parse(&schema.json(), &[]) {
+        Ok(_) => Ok(schema),
+        Err(error) => Err(incompatible(format!("written as one text, {error}"))),
+    }
+}
+
+fn too_deep() -> String {
+    format!("types lie within each other deeper than {NAMED_DEPTH_MAX}")
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
@@ -72,6 +98,10 @@ struct Growing<'a> {
     copied: HashMap<(Side, TypeId), TypeId>,
     merged: HashMap<(TypeId, TypeId), TypeId>,
     path: Vec<String>,
+    /// How deep the type lies, among those that are copied, that is being copied.
+    copying: usize,
+    /// Whether something wasn't copied for its depth.
+    is_too_deep: bool,
 }
 
 /// What is left of a union once `null` is taken out.
@@ -129,16 +159,38 @@ impl<'a> Growing<'a> {
         step: &str,
         f: impl FnOnce(&mut Self) -> Result<T, Incompatible>,
     ) -> Result<T, Incompatible> {
+        // Two schemas that contain themselves may meet in new places for a long time.
+        if self.path.len() == NAMED_DEPTH_MAX {
+            return Err(self.too_deep());
+        }
         self.path.push(step.to_owned());
         let result = f(self);
         self.path.pop();
         result
     }
 
+    fn too_deep(&self) -> Incompatible {
+        Incompatible {
+            path: self.path.join("."),
+            why: too_deep(),
+        }
+    }
+
     fn copy(&mut self, side: Side, id: TypeId) -> TypeId {
         if let Some(&done) = self.copied.get(&(side, id)) {
             return done;
         }
+        if self.copying == NAMED_DEPTH_MAX {
+            self.is_too_deep = true;
+            return self.push(Kind::Null, None);
+        }
+        self.copying += 1;
+        let new = self.copy_whole(side, id);
+        self.copying -= 1;
+        new
+    }
+
+    fn copy_whole(&mut self, side: Side, id: TypeId) -> TypeId {
         let schema = self.side(side);
         let ty = schema.ty(id);
         let new = self.push(ty.kind.clone(), ty.logical);

@@ -66,6 +66,9 @@ pub enum SchemaError {
 
 /// How deep a schema may nest.
 const DEPTH_MAX: usize = 64;
+/// And how deep if types are followed by their names, which whoever walks a schema does on the stack: a chain of
+/// types, each named before the next uses it, doesn't nest in the text.
+pub(super) const NAMED_DEPTH_MAX: usize = 256;
 /// The largest decimal precision Arrow holds.
 const PRECISION_MAX: u64 = 76;
 
@@ -88,7 +91,14 @@ impl Schema {
         }
         let value = read_json(json)?;
         let root = parser.parse(&value, "", 0)?;
-        Ok(Schema::new(parser.types, root))
+        let schema = Schema::new(parser.types, root);
+        if schema.is_deeper_than(NAMED_DEPTH_MAX) {
+            return Err(SchemaError::TooDeep {
+                path: "the top".to_owned(),
+                depth_max: NAMED_DEPTH_MAX,
+            });
+        }
+        Ok(schema)
     }
 }
 

@@ -9,6 +9,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use super::parse::NAMED_DEPTH_MAX;
 use super::{Kind, Logical, RecordType, Schema, TypeId, encode_default};
 use crate::error::ResolveError;
 use crate::layout::{NumberOut, number_out};
@@ -196,6 +197,9 @@ impl<'a> Resolver<'a> {
             return Ok(node);
         }
         let depth = self.path.len();
+        if depth > NAMED_DEPTH_MAX {
+            return Err(self.refuse(p, ": types lie too deep within each other"));
+        }
         if let (false, Kind::Union(members)) = (
             matches!(self.writer(p).kind_of(p.w), Kind::Union(_)),
             self.reader.kind_of(p.r),

@@ -147,6 +147,35 @@ impl Schema {
         )
     }
 
+    /// Whether walking it, each type once, leads deeper than this.
+    pub(super) fn is_deeper_than(&self, depth_max: usize) -> bool {
+        let mut seen = vec![false; self.inner.types.len()];
+        // Where the walk is: the types on its way, and which of the types within each comes next.
+        let mut way = vec![(self.root(), 0)];
+        while let Some((id, next)) = way.last_mut() {
+            let within = match self.kind_of(*id) {
+                Kind::Array(inner) | Kind::Map(inner) => (*next == 0).then_some(*inner),
+                Kind::Union(members) => members.get(*next).copied(),
+                Kind::Record(record) => record.fields.get(*next).map(|field| field.ty),
+                _ => None,
+            };
+            *next += 1;
+            let Some(within) = within else {
+                way.pop();
+                continue;
+            };
+            let Some(seen) = seen.get_mut(within).filter(|seen| !**seen) else {
+                continue;
+            };
+            *seen = true;
+            way.push((within, 0));
+            if way.len() > depth_max {
+                return true;
+            }
+        }
+        false
+    }
+
     pub(crate) fn root(&self) -> TypeId {
         self.inner.root
     }

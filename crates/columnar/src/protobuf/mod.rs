@@ -67,6 +67,7 @@ mod files;
 mod gather;
 mod imports;
 mod json;
+mod options;
 mod path;
 mod plan;
 mod schema;

@@ -10,6 +10,7 @@ use protox::file::{File, FileResolver, GoogleFileResolver};
 
 use super::compile::compile;
 use super::imports;
+use super::options;
 use super::path::MessagePath;
 use super::writer::Writer;
 use crate::options::Limits;
@@ -92,6 +93,11 @@ impl Schema {
             .find(|text| is_deep(text))
         {
             return Err(too_deep(text));
+        }
+        let mut texts = references.iter().map(|r| r.1).chain([text]);
+        if texts.any(|text| descriptor(text).is_some_and(|file| options::are_texts(&file))) {
+            let why = "an option in it is still a text, which a compiler would have read";
+            return Err(SchemaError::Parse(why.to_owned()));
         }
         let mut files: HashMap<String, String> = references
             .iter()
