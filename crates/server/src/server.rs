@@ -426,6 +426,7 @@ fn table_config(config: &Config) -> TableConfig {
     table.commit_interval = Duration::from_millis(config.table.commit_interval_ms);
     table.file_bytes_target = config.table.file_bytes_target;
     table.columns_max = count(config.table.columns_max);
+    table.schema_depth_max = count(config.table.schema_depth_max);
     table.column_depth_max = count(config.table.column_depth_max);
     table.schemas.clone_from(&config.table.schemas_path);
     table

@@ -36,6 +36,8 @@ pub struct TableConfig {
     pub compaction: bool,
     /// Columns of one table, lineage and those within others counted.
     pub columns_max: usize,
+    /// How deep braces and brackets may nest in the schemas of records.
+    pub schema_depth_max: usize,
     /// How deep columns may lie within each other; a column of a plain type is one level.
     pub column_depth_max: usize,
     /// The folder of the schema files that topics may name; none may without it.
@@ -72,6 +74,7 @@ impl TableConfig {
             delete_after: Duration::from_secs(600),
             compaction: true,
             columns_max: 5_000,
+            schema_depth_max: 127,
             column_depth_max: 64,
             schemas: None,
             schema_not_found_wait: Duration::from_secs(5),

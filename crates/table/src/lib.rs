@@ -54,6 +54,7 @@ mod letters;
 pub mod lineage;
 mod manifests;
 mod merge;
+mod nesting;
 mod offsets;
 mod schema;
 mod schema_files;

@@ -44,6 +44,7 @@ type Asked = (Named, Result<Arc<SchemaText>, SchemaSourceError>);
 pub(crate) struct Schemas {
     source: Arc<dyn SchemaSource>,
     not_found_wait: Duration,
+    depth_max: usize,
     retry_max: Duration,
     /// A schema that the topic names is looked at again after this long.
     given_for: Duration,
@@ -75,6 +76,7 @@ impl Schemas {
         Self {
             source,
             not_found_wait: config.schema_not_found_wait,
+            depth_max: config.schema_depth_max,
             retry_max: config.schema_retry_max,
             given_for: config.given_schema_for,
             value: settings.value.clone(),
@@ -227,7 +229,7 @@ impl Schemas {
         let error = match answer {
             Ok(text) => {
                 self.asked.remove(&named);
-                return Answer::Is(named, Ok(text));
+                return self.admit(named, text, again);
             }
             Err(error) => error,
         };
@@ -248,6 +250,23 @@ impl Schemas {
             .min(self.retry_max);
         self.question(named, pause);
         Answer::Later
+    }
+
+    /// A schema that is there, if it may be read.
+    fn admit(&self, named: Named, text: Arc<SchemaText>, again: bool) -> Answer {
+        if !text.nests_deeper_than(self.depth_max) {
+            return Answer::Is(named, Ok(text));
+        }
+        let message = format!(
+            "the {} nests deeper than {} levels (table.schema_depth_max)",
+            self.describe(named),
+            self.depth_max
+        );
+        if again {
+            tracing::warn!(message, "the schema stays as it was");
+            return Answer::Later;
+        }
+        Answer::Is(named, Err(refusal(Reason::InvalidSchema, message)))
     }
 
     /// A schema, in words.

@@ -52,6 +52,15 @@ fn deep(levels: usize) -> [(SchemaText, Vec<u8>); 3] {
 
 /// Produces a record of each of these schemas to a topic of its own each; why it is a dead letter, if it is.
 async fn outcomes(server: &Server, schemas: Vec<(SchemaText, Vec<u8>)>) -> Vec<Option<String>> {
+    outcomes_for(server, schemas, "incompatible_schema").await
+}
+
+/// The same, where all the dead letters have this reason.
+async fn outcomes_for(
+    server: &Server,
+    schemas: Vec<(SchemaText, Vec<u8>)>,
+    reason: &str,
+) -> Vec<Option<String>> {
     let mut outcomes = Vec::new();
     for (schema, row) in schemas {
         let id = 100 + outcomes.len() as u32 + 1000 * schema.text.len() as u32;
@@ -69,7 +78,7 @@ async fn outcomes(server: &Server, schemas: Vec<(SchemaText, Vec<u8>)>) -> Vec<O
                 let letters = server.records(&format!("{name}.dead-letters")).await;
                 assert_eq!(
                     letters[0].header(dl::HEADER_REASON).as_deref(),
-                    Some("incompatible_schema")
+                    Some(reason)
                 );
                 letters[0].header(dl::HEADER_MESSAGE)
             }
@@ -85,6 +94,34 @@ async fn columns_lie_no_deeper_than_they_may() {
     for outcome in outcomes(&server, deep(6).into()).await {
         let why = outcome.expect("a dead letter");
         assert!(why.contains("table.column_depth_max"), "{why}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn schemas_nest_no_deeper_than_they_may() {
+    let server = Server::start_with(|config| config.schema_depth_max = 16).await;
+    // Braces and brackets around what is there anyway, which is as many deep.
+    let schemas = |depth: usize| {
+        let nested = |own: usize| ("[".repeat(depth - own), "]".repeat(depth - own));
+        let (open, close) = nested(1);
+        let avro = format!(r#"{{"type":"record","name":"A","fields":[],"other":{open}{close}}}"#);
+        let json = format!(
+            r#"{{"type":"object","properties":{{"v":{{}}}},"description":"[[","default":{open}{close}}}"#
+        );
+        let protobuf = (0..depth).fold("int32 v = 1;".to_owned(), |inner, level| {
+            format!("message M{level} {{ {inner} }}")
+        });
+        let protobuf = format!(r#"syntax = "proto3"; {protobuf}"#);
+        vec![
+            (of(SchemaKind::Avro, avro), vec![]),
+            (of(SchemaKind::Json, json), b"{}".to_vec()),
+            (of(SchemaKind::Protobuf, protobuf), vec![0]),
+        ]
+    };
+    assert_eq!(outcomes(&server, schemas(16)).await, [None, None, None]);
+    for outcome in outcomes_for(&server, schemas(17), "invalid_schema").await {
+        let why = outcome.expect("a dead letter");
+        assert!(why.contains("table.schema_depth_max"), "{why}");
     }
 }
 

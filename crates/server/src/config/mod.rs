@@ -346,6 +346,9 @@ sections! {
         /// Columns of one table, the server's own and those within others counted. What needs more is a dead
         /// letter. (What is inferred of JSON that has no schema stays below the least of it.)
         columns_max: u64 = 5_000, Kind::integer(2_500, 100_000, "columns");
+        /// How deep braces and brackets may nest in the schemas of records. What names a deeper one is a dead
+        /// letter. (Whatever is set, types of Avro nest 64 deep at most, and a `.proto` file 100.)
+        schema_depth_max: u64 = 127, Kind::integer(16, 127, "levels (each is read on the stack)");
         /// How deep columns may lie within each other. What needs more is a dead letter. (What is inferred of
         /// JSON that has no schema stays below the least of it.)
         column_depth_max: u64 = 64, Kind::integer(16, 64, "levels");
