@@ -564,6 +564,17 @@ fn join_and_sync(client: &mut Client, member: &str, assigns: &[u8]) -> (i32, Vec
     (joined.generation_id, synced.assignment.to_vec())
 }
 
+/// The id and the generation of the only member of `moved`, which is of the classic protocol and owns all
+/// of `t`.
+fn reading_alone(client: &mut Client) -> (String, i32) {
+    client.metadata("t");
+    let answer = client.call(&reading_request("moved", ""), 5);
+    let id = answer.member_id.to_string();
+    let (generation, owned) = join_and_sync(client, &id, OWNS_T);
+    assert_eq!(owned, OWNS_T);
+    (id, generation)
+}
+
 fn kind_and_state(client: &mut Client) -> (String, String) {
     let listed = client.call(&ListGroupsRequest::default(), 5).groups;
     let group = &listed[0];
@@ -574,13 +585,7 @@ fn kind_and_state(client: &mut Client) -> (String, String) {
 fn a_group_is_moved_to_the_new_protocol_and_back_over_kills() {
     let server = Server::start(&AT_ONCE);
     let mut client = server.client();
-    client.metadata("t");
-    let old = client
-        .call(&reading_request("moved", ""), 5)
-        .member_id
-        .to_string();
-    let (generation, owned) = join_and_sync(&mut client, &old, OWNS_T);
-    assert_eq!(owned, OWNS_T);
+    let (old, generation) = reading_alone(&mut client);
     let committed = commit_as(&mut client, 9, "moved", &old, generation);
     assert_eq!(committed, ErrorCode::NONE);
 
@@ -641,12 +646,7 @@ fn a_group_with_members_stays_what_it_is_if_it_is_told_to() {
     let disabled = ["--kafka-group-consumer-migration-policy", "disabled"];
     let server = Server::start(&[&AT_ONCE[..], &disabled].concat());
     let mut client = server.client();
-    client.metadata("t");
-    let old = client
-        .call(&reading_request("moved", ""), 5)
-        .member_id
-        .to_string();
-    join_and_sync(&mut client, &old, OWNS_T);
+    reading_alone(&mut client);
     let refused = client.call(&joining("moved", "new"), 1).error_code;
     assert_eq!(refused, ErrorCode::GROUP_ID_NOT_FOUND);
     assert_eq!(kind_and_state(&mut client).0, "classic");

@@ -10,6 +10,7 @@ use fletch_coordinator::{GroupConfig, Groups, Output};
 use fletch_wire::messages::*;
 use fletch_wire::{ErrorCode, Uuid};
 use support::assigned::*;
+use support::random::Random;
 use support::*;
 
 #[test]
@@ -348,18 +349,6 @@ fn groups_of_both_kinds_are_listed_and_deleted() {
     send(&mut world, &beat("a", -1));
     assert_eq!(delete(&mut world), ErrorCode::NONE);
     assert!(world.kept.is_empty());
-}
-
-/// SplitMix64.
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, bound: u64) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        (mixed ^ (mixed >> 31)) % bound
-    }
 }
 
 /// A member, as it sees itself.

@@ -15,28 +15,13 @@ use fletch_wire::messages::*;
 use fletch_wire::{ErrorCode, ResponseBody, Str, Uuid};
 use support::assigned::{Owned, beat, join, owning, put_topics, said, told};
 use support::embedded::{assigned_in, assigning, classic, owned_in, topic};
+use support::random::Random;
 use support::*;
 
 const CLIENTS: usize = 4;
 const STEP_MS: i64 = 1_000;
 /// With faults, and then without.
 const STEPS: [usize; 2] = [500, 250];
-
-/// SplitMix64.
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, bound: u64) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        (mixed ^ (mixed >> 31)) % bound
-    }
-
-    fn one_in(&mut self, count: u64) -> bool {
-        self.below(count) == 0
-    }
-}
 
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Speaks {

@@ -12,32 +12,13 @@ use fletch_coordinator::{Answer, Caller, GroupConfig, Groups, Output, Ticket};
 use fletch_wire::messages::sync_group::SyncGroupRequestAssignment;
 use fletch_wire::messages::*;
 use fletch_wire::{ErrorCode, ResponseBody, Str, Uuid};
+use support::random::Random;
 use support::*;
 
 const PARTITIONS: u8 = 7;
 const CLIENTS: usize = 5;
 /// A step of the simulation.
 const STEP_MS: i64 = 250;
-
-/// SplitMix64.
-struct Random(u64);
-
-impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        mixed ^ (mixed >> 31)
-    }
-
-    fn below(&mut self, bound: u64) -> u64 {
-        self.next() % bound
-    }
-
-    fn one_in(&mut self, count: u64) -> bool {
-        self.below(count) == 0
-    }
-}
 
 /// What a client is about.
 #[derive(Debug, Clone, PartialEq)]

@@ -4,6 +4,7 @@
 
 pub mod assigned;
 pub mod embedded;
+pub mod random;
 
 use std::collections::BTreeMap;
 
