@@ -116,3 +116,23 @@ fn moved_groups_cooperative_confluent_kafka() {
         moved("cooperative-sticky")
     });
 }
+
+/// The same of Apache Kafka's consumers.
+fn moved_java(assignor: &str) -> Result<Command, Missing> {
+    let mut command = java("kafka-4", "Move")?;
+    let assignor = format!("org.apache.kafka.clients.consumer.{assignor}");
+    command.env("ASSIGNOR", assignor);
+    Ok(command)
+}
+
+#[test]
+fn moved_groups_java_4() {
+    live_twice("moved_groups_java_4", || moved_java("RangeAssignor"));
+}
+
+#[test]
+fn moved_groups_cooperative_java_4() {
+    live_twice("moved_groups_cooperative_java_4", || {
+        moved_java("CooperativeStickyAssignor")
+    });
+}

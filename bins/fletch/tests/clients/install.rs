@@ -95,6 +95,7 @@ pub(crate) fn java(profile: &str) -> Result<String, Missing> {
         "Produce",
         "Administer",
         "Consume",
+        "Move",
         "Transact",
         "Login",
         "ReadAll",

@@ -19,6 +19,7 @@ import org.apache.kafka.common.serialization.StringSerializer;
 
 /** Apache Kafka's own consumer in a group: the life that python/groups.py describes. */
 public final class Consume {
+    static final String GROUP = "readers";
     private static final String TOPIC = "shared";
     private static final Set<Integer> PARTITIONS = Set.of(0, 1, 2);
     private static final int ROUND = 30;
@@ -26,7 +27,7 @@ public final class Consume {
 
     private final String bootstrap;
 
-    private Consume(String bootstrap) {
+    Consume(String bootstrap) {
         this.bootstrap = bootstrap;
     }
 
@@ -84,14 +85,22 @@ public final class Consume {
     }
 
     private KafkaConsumer<String, String> member() {
+        return member(System.getenv().getOrDefault("GROUP_PROTOCOL", "classic"));
+    }
+
+    KafkaConsumer<String, String> member(String protocol) {
         var settings = new HashMap<String, Object>(Map.of(
-            "bootstrap.servers", bootstrap, "group.id", "readers",
+            "bootstrap.servers", bootstrap, "group.id", GROUP,
             "auto.offset.reset", "earliest", "enable.auto.commit", false));
-        if ("consumer".equals(System.getenv("GROUP_PROTOCOL"))) {
+        if (protocol.equals("consumer")) {
             // The broker says how often heartbeats are sent.
-            settings.put("group.protocol", "consumer");
+            settings.put("group.protocol", protocol);
         } else {
             settings.put("heartbeat.interval.ms", 500);
+            String assignor = System.getenv("ASSIGNOR");
+            if (assignor != null) {
+                settings.put("partition.assignment.strategy", assignor);
+            }
         }
         var consumer = new KafkaConsumer<>(
             settings, new StringDeserializer(), new StringDeserializer());
@@ -99,7 +108,7 @@ public final class Consume {
         return consumer;
     }
 
-    private void produce(int round) throws Exception {
+    void produce(int round) throws Exception {
         try (var producer = new KafkaProducer<>(Map.<String, Object>of("bootstrap.servers", bootstrap),
                 new StringSerializer(), new StringSerializer())) {
             List<Future<RecordMetadata>> sent = new ArrayList<>();
@@ -115,7 +124,7 @@ public final class Consume {
     }
 
     /** Polls until a whole round is read: each record once, by the owner of its partition. */
-    private static void read(int round, List<KafkaConsumer<String, String>> members) {
+    static void read(int round, List<KafkaConsumer<String, String>> members) {
         Set<Integer> expected = IntStream.range(round * ROUND, (round + 1) * ROUND)
             .boxed().collect(Collectors.toSet());
         Map<Integer, ConsumerRecord<String, String>> seen = new HashMap<>();
@@ -144,7 +153,7 @@ public final class Consume {
     }
 
     /** Polls until every partition has one owner, and every member some. */
-    private static void share(List<KafkaConsumer<String, String>> members) {
+    static void share(List<KafkaConsumer<String, String>> members) {
         long deadline = System.nanoTime() + LIMIT.toNanos();
         while (true) {
             List<Integer> owned = new ArrayList<>();
@@ -161,7 +170,7 @@ public final class Consume {
         }
     }
 
-    private static void check(boolean holds, Object shown) {
+    static void check(boolean holds, Object shown) {
         if (!holds) {
             throw new AssertionError(shown);
         }
