@@ -125,9 +125,11 @@ pub struct TransactionConfig {
     pub id_retention_ms: i64,
     /// The most transactional ids.
     pub ids_max: usize,
-    /// The most partitions and groups of one transaction. A transaction is one fact, and must fit
-    /// where facts are kept.
+    /// The most partitions and groups of one transaction.
     pub partitions_max: usize,
+    /// The most bytes of their names, about. A transaction is one fact, and must fit where facts are
+    /// kept; a group's name can have 32,767 of them.
+    pub bytes_max: usize,
 }
 
 impl Default for TransactionConfig {
@@ -137,6 +139,7 @@ impl Default for TransactionConfig {
             id_retention_ms: 7 * 24 * 60 * 60 * 1000,
             ids_max: 100_000,
             partitions_max: 10_000,
+            bytes_max: 5 << 20,
         }
     }
 }

@@ -553,3 +553,51 @@ fn all_groups_together_keep_no_more_bytes_than_they_may() {
     world.wait(8 * DAY_MS);
     assert_eq!(world.groups.bytes(), nothing);
 }
+
+#[test]
+fn a_long_name_of_a_group_counts_wherever_it_is_kept() {
+    let mut world = World::new(GroupConfig {
+        groups_bytes_max: 1 << 20,
+        ..config()
+    });
+    let long = "x".repeat(30_000);
+    let commit = |world: &mut World, group: &str, partition| {
+        let mut request = commit_request("", -1, 5);
+        request.group_id = group.into();
+        request.topics[0].partitions[0].partition_index = partition;
+        world.commit(&request)
+    };
+    // Each offset has the name in its key.
+    let refused = ErrorCode::INVALID_COMMIT_OFFSET_SIZE;
+    let offsets = (0..99).find(|partition| commit(&mut world, &long, *partition) == refused);
+    assert!(
+        offsets.is_some_and(|offsets| (30..40).contains(&offsets)),
+        "{offsets:?}"
+    );
+    let kept: usize = world.kept.keys().map(String::len).sum();
+    assert!(kept <= world.groups.bytes(), "{kept} bytes of keys");
+    assert!(world.groups.bytes() <= 1 << 20);
+    let (before, mut joining) = (world.groups.bytes(), join_request(""));
+    joining.group_id = "y".repeat(30_000).into();
+    joining.protocols[0] = protocol("", b"");
+    let ticket = world.join(5, &joining);
+    let joined = world.joined(ticket).expect("an answer");
+    assert_eq!(joined.error_code, ErrorCode::GROUP_MAX_SIZE_REACHED);
+    assert_eq!(world.groups.bytes(), before);
+}
+
+#[test]
+fn offsets_of_open_transactions_count_beside_those_committed() {
+    let mut world = World::new(GroupConfig {
+        group_offsets_max: 3,
+        ..config()
+    });
+    assert_eq!(world.commit(&commit_request("", -1, 5)), ErrorCode::NONE);
+    let full = ErrorCode::INVALID_COMMIT_OFFSET_SIZE;
+    // Each of a transaction of its own, in the partition that has an offset already.
+    let answers = [1, 2, 3].map(|producer| commit_in_transaction(&mut world, producer, 7));
+    assert_eq!(answers, [ErrorCode::NONE, ErrorCode::NONE, full]);
+    // What is there goes on.
+    assert_eq!(commit_in_transaction(&mut world, 2, 8), ErrorCode::NONE);
+    assert_eq!(world.commit(&commit_request("", -1, 6)), ErrorCode::NONE);
+}

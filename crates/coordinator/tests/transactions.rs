@@ -1,6 +1,8 @@
 //! Transactions: what each request is answered in each state, and lives by seed in which producers
 //! replace each other and the coordinator crashes.
 
+mod support;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
@@ -10,6 +12,7 @@ use fletch_wire::messages::add_partitions_to_txn::{
     AddPartitionsToTxnTopic, AddPartitionsToTxnTransaction,
 };
 use fletch_wire::messages::*;
+use support::random::Random;
 
 const ID: &str = "transactional";
 const FENCED: ErrorCode = ErrorCode::PRODUCER_FENCED;
@@ -343,6 +346,38 @@ fn a_transaction_has_a_largest_size() {
         transactions.init_producer_id(now_ms, 4, &request, Some(7), out)
     });
     assert_eq!(answer.error_code, ErrorCode::POLICY_VIOLATION);
+}
+
+/// It is one fact, which must fit where facts are kept, and a group's name may be long.
+#[test]
+fn a_transaction_has_a_largest_size_in_bytes() {
+    let mut world = World::new();
+    let producer = world.init();
+    let group = |number: u32| format!("{number:04}{}", "x".repeat(32_000));
+    let refused = (0..1000).find(|number| {
+        let error = world.add_offsets(producer, &group(*number));
+        assert!(matches!(
+            error,
+            ErrorCode::NONE | ErrorCode::POLICY_VIOLATION
+        ));
+        error == ErrorCode::POLICY_VIOLATION
+    });
+    let refused = refused.expect("a group that is refused");
+    let largest = world.kept.values().map(Bytes::len).max();
+    let bytes_max = TransactionConfig::default().bytes_max;
+    assert!(
+        largest.is_some_and(|bytes| bytes <= bytes_max + 1024),
+        "{largest:?}"
+    );
+    // What is there goes on, and ends; the next one has room again.
+    assert_eq!(world.add_offsets(producer, &group(0)), ErrorCode::NONE);
+    assert_eq!(world.end(producer, true), ErrorCode::NONE);
+    let markers = world.write_markers();
+    assert_eq!(markers[0].groups.len(), refused as usize);
+    assert_eq!(
+        world.add_offsets(producer, &group(refused)),
+        ErrorCode::NONE
+    );
 }
 
 #[test]
@@ -792,18 +827,6 @@ fn brokers_ask_for_several_transactions_at_once() {
     let answer = ask(&mut world, 5, vec![verify]);
     let concurrent = ErrorCode::CONCURRENT_TRANSACTIONS;
     assert_eq!(answer, [[concurrent, concurrent]]);
-}
-
-/// SplitMix64.
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, bound: u64) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        (mixed ^ (mixed >> 31)) % bound
-    }
 }
 
 /// A partition's log: whose transaction is open in it, and how those before ended.

@@ -26,6 +26,9 @@ use crate::keeper::Ending;
 /// Most bytes that a partition may take in what is kept of a transaction: the longest name of a topic
 /// and some numbers.
 const PARTITION_BYTES_MAX: u64 = 512;
+/// What the names in a transaction may take however few partitions it may have: those of a few groups,
+/// which can be long.
+const TRANSACTION_BYTES_MIN: u64 = 256 << 10;
 
 impl Coordinator {
     /// Lets something happen to transactions, and gives what came of it once all it depends on is
@@ -285,12 +288,16 @@ pub(crate) async fn abort_orphans(
 pub(crate) fn transaction_config(config: &Config) -> TransactionConfig {
     let count = |count: u64| usize::try_from(count).unwrap_or(usize::MAX);
     let kafka = &config.kafka;
-    // A transaction is one note, which has to fit a segment.
-    let fitting = config.store.segment_bytes / 2 / PARTITION_BYTES_MAX;
+    // A transaction is one note, which has to fit a segment; half of one leaves room for its other words.
+    let segment_bytes = config.store.segment_bytes / 2;
+    let partitions_max = kafka.transaction_partitions_max;
+    let partitions_max = partitions_max.min(segment_bytes / PARTITION_BYTES_MAX);
+    let bytes_max = (partitions_max * PARTITION_BYTES_MAX).max(TRANSACTION_BYTES_MIN);
     TransactionConfig {
         timeout_ms_max: i32::try_from(kafka.transaction_timeout_ms_max).unwrap_or(i32::MAX),
         id_retention_ms: i64::try_from(kafka.transactional_id_retention_ms).unwrap_or(i64::MAX),
         ids_max: count(kafka.transactional_ids_max),
-        partitions_max: count(kafka.transaction_partitions_max.min(fitting)),
+        partitions_max: count(partitions_max),
+        bytes_max: count(bytes_max.min(segment_bytes)),
     }
 }

@@ -236,11 +236,13 @@ impl Groups {
         let Some((id, group)) = self.get_mut(group_id) else {
             return ErrorCode::UNKNOWN_MEMBER_ID;
         };
-        let before = group.offsets.get(topic, partition);
+        // Of the same transaction, if it is in one: until that has ended, both are kept.
+        let before = group.offsets.of(committer.producer, topic, partition);
         if group.offsets.count() >= offsets_max && before.is_none() {
             return ErrorCode::INVALID_COMMIT_OFFSET_SIZE;
         }
-        let has = before.map_or(0, |before| offsets::bytes_of(topic, before));
+        let bytes_of = |offset: &Offset| id.len() + offsets::bytes_of(topic, offset);
+        let has = before.map_or(0, bytes_of);
         let offset = Offset {
             offset: commit.offset,
             leader_epoch: commit.leader_epoch,
@@ -250,8 +252,8 @@ impl Groups {
             turn: group.offsets.next_turn(),
         };
         // What of this request came before isn't counted yet.
-        let bytes = bytes - group.counted_bytes + group.bytes();
-        let more = offsets::bytes_of(topic, &offset).saturating_sub(has);
+        let bytes = bytes - group.counted_bytes + group.bytes(&id);
+        let more = bytes_of(&offset).saturating_sub(has);
         if more > 0 && bytes.saturating_add(more) > bytes_max {
             return ErrorCode::INVALID_COMMIT_OFFSET_SIZE;
         }

@@ -80,9 +80,10 @@ impl Group {
         }
     }
 
-    /// The bytes that are kept of it, about.
-    fn bytes(&mut self) -> usize {
-        FIXED_BYTES + self.kind.bytes() + self.offsets.bytes()
+    /// The bytes that are kept of it, about. Its name is in the key of each offset, too.
+    fn bytes(&mut self, id: &str) -> usize {
+        let names = self.offsets.count().saturating_add(1);
+        FIXED_BYTES + id.len() * names + self.kind.bytes() + self.offsets.bytes()
     }
 }
 
@@ -224,7 +225,7 @@ impl Groups {
         if kind.is_vacant() && !kind.is_kept() && group.offsets.is_empty() {
             self.groups.remove(id);
         } else {
-            group.counted_bytes = group.bytes();
+            group.counted_bytes = group.bytes(id);
             self.bytes += group.counted_bytes;
         }
     }
@@ -237,6 +238,14 @@ impl Groups {
     /// Whether so many bytes more of groups may be kept.
     fn has_room_for(&self, bytes: usize) -> bool {
         bytes == 0 || self.bytes.saturating_add(bytes) <= self.config.groups_bytes_max
+    }
+
+    /// The bytes of a group's name, if there is no such group yet.
+    fn bytes_of_name(&self, id: &str) -> usize {
+        match self.groups.contains_key(id) {
+            true => 0,
+            false => id.len(),
+        }
     }
 
     /// Begins, after all facts are applied and all topics put: the members have a session from now on
@@ -330,7 +339,8 @@ impl Groups {
         }
         let has = self.groups.get(id);
         let has = has.map_or(0, |group| group.kind.bytes_of_classic(&request.member_id));
-        if !self.has_room_for(join::bytes(request).saturating_sub(has)) {
+        let more = join::bytes(request).saturating_sub(has) + self.bytes_of_name(id);
+        if !self.has_room_for(more) {
             return Err(ErrorCode::GROUP_MAX_SIZE_REACHED);
         }
         if !self.groups.contains_key(id) {
@@ -477,7 +487,8 @@ impl Groups {
             self.config.consumer_member_bytes_max,
         )?;
         // Members tell of themselves when they join, and seldom after that.
-        if !self.has_room_for(heartbeat::bytes(request)) {
+        let more = heartbeat::bytes(request) + self.bytes_of_name(&request.group_id);
+        if !self.has_room_for(more) {
             return Err(ErrorCode::GROUP_MAX_SIZE_REACHED);
         }
         let id: Arc<str> = Arc::from(&*request.group_id);

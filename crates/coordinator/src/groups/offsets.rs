@@ -48,6 +48,17 @@ impl Offsets {
         self.committed.get(topic)?.get(&partition)
     }
 
+    /// An offset that is committed, or is in a producer's transaction.
+    pub(crate) fn of(&self, producer: Option<i64>, topic: &str, partition: i32) -> Option<&Offset> {
+        match producer {
+            None => self.get(topic, partition),
+            Some(producer_id) => {
+                let topics = self.pending.get(&producer_id)?;
+                topics.get(topic)?.get(&partition)
+            }
+        }
+    }
+
     /// Whether an open transaction may change it.
     pub(crate) fn is_pending(&self, topic: &str, partition: i32) -> bool {
         let of = |topics: &ByTopic<Offset>| {

@@ -14,7 +14,7 @@ use fletch_wire::messages::{
     InitProducerIdResponse,
 };
 
-use super::state::{State, Transaction};
+use super::state::{State, Transaction, named_bytes};
 use super::{TransactionOutput, Transactions};
 use crate::groups::Known;
 
@@ -311,23 +311,26 @@ impl Transactions {
         if id.is_empty() {
             return Err(ErrorCode::INVALID_REQUEST);
         }
-        let partitions_max = self.config.partitions_max;
+        let (partitions_max, bytes_max) = (self.config.partitions_max, self.config.bytes_max);
         let (id, transaction) = self.check_producer(id, producer)?;
-        let before = match transaction.state {
+        let has = |(topic, partition): &(&str, i32)| transaction.has_partition(topic, *partition);
+        let (before, bytes_before) = match transaction.state {
             State::Preparing { .. } => return Err(ErrorCode::CONCURRENT_TRANSACTIONS),
             State::Ongoing => {
-                let has =
-                    |(topic, partition): &(&str, i32)| transaction.has_partition(topic, *partition);
                 let has_group = group.is_none_or(|group| transaction.groups.contains(group));
                 if has_group && partitions.iter().all(has) {
                     return Ok(());
                 }
-                transaction.len()
+                (transaction.len(), transaction.bytes())
             }
-            State::Empty | State::Complete { .. } => 0,
+            State::Empty | State::Complete { .. } => (0, 0),
         };
+        let names = partitions.iter().map(|(topic, _)| *topic).chain(group);
+        let bytes = names
+            .map(named_bytes)
+            .fold(bytes_before, usize::saturating_add);
         let count = before.saturating_add(partitions.len() + usize::from(group.is_some()));
-        if count > partitions_max {
+        if count > partitions_max || bytes > bytes_max {
             return Err(ErrorCode::POLICY_VIOLATION);
         }
         transaction.begin(now_ms);

@@ -110,6 +110,14 @@ impl Transaction {
         partitions.sum::<usize>() + self.groups.len()
     }
 
+    /// The bytes that are kept of what is in it, about.
+    pub(crate) fn bytes(&self) -> usize {
+        let topics = self.partitions.iter();
+        let topics = topics.map(|(topic, partitions)| named_bytes(topic) + 4 * partitions.len());
+        let groups = self.groups.iter().map(|group| named_bytes(group));
+        topics.chain(groups).sum()
+    }
+
     pub(crate) fn has_partition(&self, topic: &str, partition: i32) -> bool {
         let partitions = self.partitions.get(topic);
         partitions.is_some_and(|partitions| partitions.contains(&partition))
@@ -135,6 +143,11 @@ impl Transaction {
     pub(crate) fn epoch_is_exhausted(&self) -> bool {
         self.epoch >= i16::MAX - 1
     }
+}
+
+/// The bytes that something with this name takes in a transaction, about.
+pub(crate) fn named_bytes(name: &str) -> usize {
+    name.len() + 16
 }
 
 /// The format before [`Transaction::next_producer_id`].

@@ -80,7 +80,8 @@ impl ConsumerGroup {
             let bytes = self.members.values().map(Member::bytes).sum();
             self.counted = (epoch, members, bytes);
         }
-        self.counted.2 + self.protocols_bytes
+        // The group's name is in the key of each member.
+        self.counted.2 + self.protocols_bytes + members * self.id.len()
     }
 
     /// The bytes that are kept for a member's protocols, if it speaks the classic one.
