@@ -9,7 +9,6 @@ use std::time::Duration;
 use bytes::Bytes;
 use fletch_wire::ErrorCode;
 use fletch_wire::messages::ApiVersionsRequest;
-use fletch_wire::messages::produce::PartitionProduceResponse;
 use fletch_wire::records::{BatchBuilder, Compression};
 use support::{PATIENCE, Server, batch, fetch_request, start_ms};
 
@@ -28,8 +27,11 @@ fn a_batch_has_no_more_records_than_it_may() {
 
 const CODECS: [Compression; 2] = [Compression::None, Compression::Zstd];
 
-/// A batch of records of these values, each with so many headers.
-fn batch_of(codec: Compression, records: &[(&[u8], usize)]) -> Bytes {
+/// A record's value, and how many headers it has.
+type Record<'a> = (&'a [u8], usize);
+
+/// A batch of such records.
+fn batch_of(codec: Compression, records: &[Record<'_>]) -> Bytes {
     let header: (&[u8], Option<&[u8]>) = (b"name", Some(b"value"));
     let mut builder = BatchBuilder::new(codec);
     for (value, headers) in records {
@@ -40,53 +42,42 @@ fn batch_of(codec: Compression, records: &[(&[u8], usize)]) -> Bytes {
     builder.finish().expect("a batch").into_bytes()
 }
 
-/// That a batch was refused for its second record, by this limit.
-fn assert_refused(answer: PartitionProduceResponse, error: ErrorCode, key: &str) {
-    assert_eq!(answer.error_code, error);
-    let blamed = answer.record_errors.iter().map(|blamed| blamed.batch_index);
-    assert_eq!(blamed.collect::<Vec<_>>(), [1]);
-    let message = answer.error_message.unwrap_or_default();
-    assert!(message.contains(key), "{message}");
+/// That of two records in a batch the second may be as large as a limit says and no larger; with it the batch is
+/// refused, and it is named.
+fn assert_bounded(key: &str, limit: usize, error: ErrorCode, most: Record<'_>, more: Record<'_>) {
+    let flag = format!("--{}={limit}", key.replace(['.', '_'], "-"));
+    let server = Server::start(&[&flag]);
+    let mut client = server.client();
+    client.metadata("orders");
+    for codec in CODECS {
+        let answer = client.produce("orders", batch_of(codec, &[most, most]));
+        assert_eq!(answer.error_code, ErrorCode::NONE);
+        let refused = client.produce("orders", batch_of(codec, &[most, more]));
+        assert_eq!(refused.error_code, error);
+        let blamed = refused.record_errors.iter();
+        let blamed = blamed.map(|blamed| blamed.batch_index).collect::<Vec<_>>();
+        assert_eq!(blamed, [1]);
+        let message = refused.error_message.unwrap_or_default();
+        assert!(message.contains(key), "{message}");
+    }
+    assert_eq!(client.values("orders", 0).len(), 4);
 }
 
 #[test]
 fn a_record_has_no_more_headers_than_it_may() {
-    let server = Server::start(&["--kafka-record-headers-max=2"]);
-    let mut client = server.client();
-    client.metadata("orders");
-    for codec in CODECS {
-        let most = client.produce("orders", batch_of(codec, &[(b"a", 2), (b"b", 2)]));
-        assert_eq!(most.error_code, ErrorCode::NONE);
-        let refused = client.produce("orders", batch_of(codec, &[(b"a", 2), (b"b", 3)]));
-        assert_refused(
-            refused,
-            ErrorCode::INVALID_RECORD,
-            "kafka.record_headers_max",
-        );
-    }
-    assert_eq!(client.values("orders", 0).len(), 4);
+    let key = "kafka.record_headers_max";
+    assert_bounded(key, 2, ErrorCode::INVALID_RECORD, (b"a", 2), (b"b", 3));
 }
 
 #[test]
 fn a_record_is_no_larger_than_it_may_be() {
-    let server = Server::start(&["--kafka-record-bytes-max=2000"]);
-    let mut client = server.client();
-    client.metadata("orders");
+    let key = "kafka.record_bytes_max";
     // Two bytes each of the record's length and its value's; attributes, two deltas, the key's length, and the
     // count of headers.
     let most = vec![b'x'; 2000 - 2 - 2 - 5];
     let more = vec![b'x'; most.len() + 1];
-    for codec in CODECS {
-        let answer = client.produce("orders", batch_of(codec, &[(&most, 0), (&most, 0)]));
-        assert_eq!(answer.error_code, ErrorCode::NONE);
-        let refused = client.produce("orders", batch_of(codec, &[(&most, 0), (&more, 0)]));
-        assert_refused(
-            refused,
-            ErrorCode::MESSAGE_TOO_LARGE,
-            "kafka.record_bytes_max",
-        );
-    }
-    assert_eq!(client.values("orders", 0).len(), 4);
+    let error = ErrorCode::MESSAGE_TOO_LARGE;
+    assert_bounded(key, 2000, error, (&most, 0), (&more, 0));
 }
 
 #[test]
@@ -187,20 +178,67 @@ fn http_connections_beyond_the_limit_wait_for_a_place() {
 /// A connection that says nothing doesn't keep its place.
 #[test]
 fn a_silent_http_connection_loses_its_place() {
-    let server = Server::start(&["--http-connections-max=1"]);
+    let server = Server::start(&["--http-connections-max=1", "--http-request-timeout-ms=500"]);
     let _silent = TcpStream::connect(server.http).expect("an HTTP listener");
     let mut waiting = ask(server.http, "/healthz", "");
-    assert_eq!(status(&mut waiting, 2 * PATIENCE).as_deref(), OK);
+    assert_eq!(status(&mut waiting, PATIENCE).as_deref(), OK);
+}
+
+/// Nor does one that asks and asks, and never reads.
+#[test]
+fn an_http_connection_that_reads_no_answers_loses_its_place() {
+    let server = Server::start(&[
+        "--http-connections-max=1",
+        "--http-request-timeout-ms=500",
+        "--registry-connections-max=1",
+        "--registry-request-timeout-ms=500",
+    ]);
+    for (address, path) in [(server.http, "/healthz"), (server.registry, "/subjects")] {
+        let mut greedy = TcpStream::connect(address).expect("an HTTP listener");
+        let timeout = Some(Duration::from_millis(200));
+        greedy.set_write_timeout(timeout).expect("a timeout");
+        let requests = format!("GET {path} HTTP/1.1\r\nHost: x\r\n\r\n").repeat(1_000);
+        while greedy.write_all(requests.as_bytes()).is_ok() {}
+        let mut waiting = ask(address, path, "");
+        assert_eq!(status(&mut waiting, PATIENCE).as_deref(), OK);
+        drop(greedy);
+    }
+}
+
+#[test]
+fn a_body_does_not_take_longer_than_it_may() {
+    let server = Server::start(&[
+        "--http-request-timeout-ms=500",
+        "--registry-request-timeout-ms=500",
+    ]);
+    for (address, asked) in [
+        (server.http, "PUT /users/anna"),
+        (server.registry, "POST /subjects/a/versions"),
+    ] {
+        let mut socket = TcpStream::connect(address).expect("an HTTP listener");
+        let head = format!("{asked} HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n{{");
+        socket.write_all(head.as_bytes()).expect("it is sent");
+        let told = status(&mut socket, PATIENCE).expect("an answer");
+        assert!(told.contains(" 408 "), "{told}");
+    }
 }
 
 #[test]
 fn http_headers_are_no_larger_than_they_may_be() {
-    let server = Server::start(&[]);
-    let listeners = [
-        (server.http, "/healthz", 16 << 10),
-        (server.registry, "/subjects", 64 << 10),
+    let of = |http: usize, registry: usize, flags: &[&str]| {
+        let server = Server::start(flags);
+        let listeners = [
+            (server.http, "/healthz", http),
+            (server.registry, "/subjects", registry),
+        ];
+        (server, listeners)
+    };
+    let flags = [
+        "--http-header-bytes-max=30000",
+        "--registry-header-bytes-max=20000",
     ];
-    for (address, path, bytes_max) in listeners {
+    let servers = [of(16 << 10, 64 << 10, &[]), of(30_000, 20_000, &flags)];
+    for (address, path, bytes_max) in servers.iter().flat_map(|(_, listeners)| *listeners) {
         let mut most = ask(address, path, &"x".repeat(bytes_max - 512));
         assert_eq!(status(&mut most, PATIENCE).as_deref(), OK);
         // What came with the last bytes within the limit is read, too.

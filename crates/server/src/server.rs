@@ -35,8 +35,6 @@ use crate::tls::Tls;
 use crate::validation::Validator;
 use crate::web::{self, Caller, Web};
 
-/// The most bytes of a request's headers, and so of a subject in a path.
-const REGISTRY_HEADER_BYTES_MAX: usize = 64 << 10;
 /// How often it is looked whether the log still works.
 const FAILURE_INTERVAL: Duration = Duration::from_millis(500);
 
@@ -125,23 +123,28 @@ impl Server {
             .map_err(|error| ServerError::Logins(error.to_string()))?;
         let basic = Arc::new(Basic::new(Arc::clone(&authenticator)));
         let connections_max = count(config.http.connections_max);
+        let header_bytes_max = count(config.http.header_bytes_max);
+        let patience = Duration::from_millis(config.http.request_timeout_ms);
         let web = |name, with_tls: bool, authentication: &str| Web {
             name,
             tls: tls.clone().filter(|_| with_tls),
             basic: (authentication == "basic").then(|| Arc::clone(&basic)),
             connections_max,
-            header_bytes_max: admin::HEADER_BYTES_MAX,
+            header_bytes_max,
+            patience,
         };
         let (registry, schemas) = match registry {
             Some(listener) => {
                 let settings = &config.registry;
                 let web = Web {
                     connections_max: count(settings.connections_max),
-                    header_bytes_max: REGISTRY_HEADER_BYTES_MAX,
+                    header_bytes_max: count(settings.header_bytes_max),
+                    patience: Duration::from_millis(settings.request_timeout_ms),
                     ..web("registry", settings.tls, &settings.authentication)
                 };
                 let embedded = EmbeddedConfig {
                     request_bytes_max: count(settings.request_bytes_max),
+                    request_timeout: Duration::from_millis(settings.request_timeout_ms),
                     ..EmbeddedConfig::default()
                 };
                 serve_registry(listener, web, embedded, &store).await?

@@ -1,5 +1,7 @@
 //! What the HTTP listeners have in common: connections under a limit, TLS, and who asks.
 
+mod patience;
+
 use std::convert::Infallible;
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -22,13 +24,11 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::debug;
 
+use self::patience::Patient;
 use crate::auth::Principal;
 use crate::auth::basic::Basic;
 use crate::listener::Listener;
 use crate::tls::{ClientAuth, Tls};
-
-/// How long a client may take for its TLS handshake, and again for a request's headers.
-const PATIENCE: Duration = Duration::from_secs(10);
 
 pub(crate) type Answer = Response<Full<Bytes>>;
 
@@ -53,6 +53,9 @@ pub(crate) struct Web {
     pub(crate) connections_max: usize,
     /// The most bytes of a request's headers.
     pub(crate) header_bytes_max: usize,
+    /// How long a client may take for its TLS handshake, again for a request's headers, and for taking some
+    /// of an answer.
+    pub(crate) patience: Duration,
 }
 
 /// Serves until told to stop; requests under way are finished.
@@ -106,7 +109,7 @@ impl Web {
         };
         let shaking = tls.acceptor(ClientAuth::Ignored).accept(socket);
         let shaken = tokio::select! {
-            shaken = timeout(PATIENCE, shaking) => shaken,
+            shaken = timeout(self.patience, shaking) => shaken,
             () = stopping.cancelled() => return,
         };
         match shaken {
@@ -135,9 +138,9 @@ impl Web {
         });
         let connection = http1::Builder::new()
             .timer(TokioTimer::new())
-            .header_read_timeout(PATIENCE)
+            .header_read_timeout(self.patience)
             .max_buf_size(self.header_bytes_max)
-            .serve_connection(TokioIo::new(stream), service);
+            .serve_connection(TokioIo::new(Patient::new(stream, self.patience)), service);
         let mut connection = std::pin::pin!(connection);
         let ended = tokio::select! {
             ended = &mut connection => ended,

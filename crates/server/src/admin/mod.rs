@@ -11,9 +11,6 @@ use crate::listener::Listener;
 use crate::web::{self, Web};
 pub(crate) use routes::Admin;
 
-/// The most bytes of a request's headers.
-pub(crate) const HEADER_BYTES_MAX: usize = 16 << 10;
-
 /// Serves until told to stop; requests under way are finished.
 pub(crate) async fn serve(
     listener: Listener,

@@ -58,7 +58,7 @@ impl Admin {
         let users = &self.broker.authenticator.users;
         match (request.method(), path.as_slice()) {
             (&Method::GET, ["metrics"]) => self.metrics(),
-            (&Method::GET, ["healthz"]) => self.health(),
+            (&Method::GET, ["healthz"]) => self.health(caller != Caller::Stranger),
             (&Method::GET, ["readyz"]) => self.readiness(caller != Caller::Stranger),
             (_, ["metrics" | "healthz" | "readyz"]) => wrong_method("GET"),
             _ if !self.may(&caller) => problem(
@@ -79,7 +79,9 @@ impl Admin {
             }
             (&Method::GET, ["users"]) => respond_json(StatusCode::OK, &users::list(users)),
             (&Method::PUT, ["users", name]) => {
-                told(users::put(users, name, request.into_body()).await)
+                let patience = self.broker.config.http.request_timeout_ms;
+                let patience = Duration::from_millis(patience);
+                told(users::put(users, name, request.into_body(), patience).await)
             }
             (&Method::DELETE, ["users", name]) => told(users::remove(users, name).await),
             (_, ["users"]) => wrong_method("GET"),
@@ -106,9 +108,13 @@ impl Admin {
     }
 
     /// Whether the process can still do its work: 503 means that only a restart helps.
-    fn health(&self) -> Answer {
+    fn health(&self, in_full: bool) -> Answer {
         match self.broker.store.failure() {
             None => respond_json(StatusCode::OK, &json!({"status": "ok"})),
+            Some(_) if !in_full => respond_json(
+                StatusCode::SERVICE_UNAVAILABLE,
+                &json!({"status": "failed"}),
+            ),
             Some(failure) => respond_json(
                 StatusCode::SERVICE_UNAVAILABLE,
                 &json!({"status": "failed", "log": failure.to_string()}),

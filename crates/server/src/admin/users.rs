@@ -1,11 +1,14 @@
 //! Users over HTTP: who there is, a new one or a new password, and one less.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use http_body_util::{BodyExt, Limited};
 use hyper::StatusCode;
 use hyper::body::Incoming;
 use serde::Deserialize;
 use serde_json::{Value, json};
+use tokio::time::timeout;
 use zeroize::Zeroizing;
 
 use crate::auth::users::{Listed, Users, UsersError};
@@ -39,9 +42,14 @@ pub(super) fn list(users: &Users) -> Value {
 }
 
 /// A user with the password of the body.
-pub(super) async fn put(users: &Users, name: &str, body: Incoming) -> Told {
+pub(super) async fn put(users: &Users, name: &str, body: Incoming, patience: Duration) -> Told {
     let bad = |words: String| (StatusCode::BAD_REQUEST, words);
-    let body = Limited::new(body, BODY_BYTES_MAX).collect().await;
+    let body = timeout(patience, Limited::new(body, BODY_BYTES_MAX).collect()).await;
+    let late = |_| {
+        let words = "the body did not come within http.request_timeout_ms";
+        (StatusCode::REQUEST_TIMEOUT, words.to_owned())
+    };
+    let body = body.map_err(late)?;
     let body: Bytes = body.map_err(|error| bad(error.to_string()))?.to_bytes();
     // What is wrong isn't repeated: it may be the password.
     let new: NewUser = serde_json::from_slice(&body)

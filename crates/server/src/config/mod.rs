@@ -278,6 +278,11 @@ sections! {
         connections_max: u64 = 1_024, Kind::integer(1, 1_000_000, "connections");
         /// The largest request that the embedded registry reads, and so the largest schema.
         request_bytes_max: u64 = 4 * MIB, Kind::integer(KIB, 64 * MIB, "bytes");
+        /// The headers of a request to the embedded registry; one with more is refused.
+        header_bytes_max: u64 = 64 * KIB, Kind::integer(8 * KIB, MIB, "bytes");
+        /// How long a client of the embedded registry may take for its TLS handshake, again for a request's
+        /// headers and its body, and for taking some of an answer.
+        request_timeout_ms: u64 = 30_000, Kind::integer(100, DAY_MS, "milliseconds");
         /// Whether the embedded registry is served over TLS, with the certificate of `tls`.
         tls: bool = false, Kind::Switch;
         /// Who may use the embedded registry: whoever reaches it (`none`), or any user that could log in
@@ -309,6 +314,11 @@ sections! {
         bind_address: BindAddress = BindAddress::Localhost, Kind::BindAddress;
         /// Connections to the admin listener open at once; more wait to be accepted.
         connections_max: u64 = 64, Kind::integer(1, 1_000_000, "connections");
+        /// The headers of a request to the admin listener; one with more is refused.
+        header_bytes_max: u64 = 16 * KIB, Kind::integer(8 * KIB, MIB, "bytes");
+        /// How long a client of the admin listener may take for its TLS handshake, again for a request's
+        /// headers and its body, and for taking some of an answer.
+        request_timeout_ms: u64 = 10_000, Kind::integer(100, DAY_MS, "milliseconds");
         /// Whether the admin listener is served over TLS, with the certificate of `tls`.
         tls: bool = false, Kind::Switch;
         /// Who may use the admin listener: whoever reaches it (`none`), or, by HTTP basic authentication
