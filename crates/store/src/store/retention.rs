@@ -207,7 +207,9 @@ impl Shared {
             })
             .filter(|(_, limits)| *limits != (None, None))
             .collect();
-        let retained = self.retained();
+        let mut retained = self.retained();
+        // Of topics that are deleted nothing is needed any more.
+        retained.retain(|key, _| state.bounds(*key).is_some());
         state
             .partitions()
             .filter_map(|(key, bounds)| {
@@ -301,5 +303,35 @@ impl Shared {
             })
         })?;
         Ok(alive)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::StoreConfig;
+    use crate::topic::NewTopic;
+
+    #[tokio::test]
+    async fn what_is_needed_of_topics_is_forgotten_with_them() {
+        let directory = tempfile::tempdir().unwrap();
+        let store = Store::open(StoreConfig::new(directory.path())).unwrap();
+        for name in ["stays", "goes"] {
+            let topic = store.create_topic(NewTopic::new(name, 1)).await.unwrap();
+            store.retain_from(topic.id, 0, 5);
+        }
+        store.delete_topic("goes").await.unwrap();
+        store.apply_retention(0).await.unwrap();
+        let kept: Vec<Uuid> = store
+            .shared()
+            .retained()
+            .keys()
+            .map(|key| key.topic_id)
+            .collect();
+        assert_eq!(kept, [store.topic("stays").unwrap().id]);
+        // What is said late, too.
+        store.retain_from(Uuid::new_v4(), 0, 5);
+        store.apply_retention(0).await.unwrap();
+        assert_eq!(store.shared().retained().len(), 1);
     }
 }
