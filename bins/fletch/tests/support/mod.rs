@@ -396,15 +396,20 @@ impl Client {
 
     /// Reads the next answer, which must be to the oldest request.
     pub fn receive(&mut self) -> ResponseBody {
+        self.try_receive().expect("an answer")
+    }
+
+    /// As [`receive`](Self::receive), of a server that may be gone.
+    pub fn try_receive(&mut self) -> io::Result<ResponseBody> {
         let (correlation_id, key, version) = self.asked.pop_front().expect("a question");
-        let frame = self.read_frame().expect("an answer");
+        let frame = self.read_frame()?;
         let (header, body) = decode_response(frame, key, version, &Limits::default())
             .unwrap_or_else(|error| panic!("{key} version {version}: {error}"));
         assert_eq!(
             header.correlation_id, correlation_id,
             "answers come in the order of the requests"
         );
-        body
+        Ok(body)
     }
 
     /// Asks and waits.
